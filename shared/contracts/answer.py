@@ -1,0 +1,57 @@
+"""What a query comes to: sent to `reply_to` with `type: QueryAnswer`."""
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+
+ANSWER_TYPE = "QueryAnswer"
+
+
+class ErrorCode(StrEnum):
+    """Stable codes; programs branch on them, so none ever changes its meaning."""
+
+    INVALID_MESSAGE = "invalid_message"
+    UNKNOWN_TYPE = "unknown_type"
+    USER_NOT_FOUND = "user_not_found"
+    STALE_READ = "stale_read"
+    BAD_CURSOR = "bad_cursor"
+    INTERNAL = "internal"
+
+
+class AsOf(BaseModel):
+    """How fresh the answer is: the version of its aggregate (null for a list), and when that was written."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    version: int | None = None
+    time: AwareDatetime | None = None
+
+
+class AnswerError(BaseModel):
+    """`retryable` says whether the same question may well be answered a little later."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    code: str
+    message: str
+    retryable: bool = False
+
+
+class Answered(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    status: Literal["ok"] = "ok"
+    data: Any
+    as_of: AsOf
+
+
+class Failed(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    status: Literal["error"] = "error"
+    error: AnswerError
+
+
+Answer = Annotated[Answered | Failed, Field(discriminator="status")]
+ANSWER: TypeAdapter[Answered | Failed] = TypeAdapter(Answer)

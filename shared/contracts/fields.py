@@ -1,0 +1,60 @@
+"""The types of the fields that messages share, each with all of its rules."""
+
+from typing import Annotated
+from uuid import UUID
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+MAX_EMAIL_LENGTH = 254  # RFC 5321, 4.5.3.1.3: a path of 256 octets, less its angle brackets
+
+
+def _storable(text: str) -> str:
+    """Refuses what PostgreSQL (NUL) or UTF-8 (a lone surrogate) can't hold."""
+    if "\x00" in text:
+        raise PydanticCustomError("nul_character", "must not contain a NUL character")
+    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+        raise PydanticCustomError("lone_surrogate", "must not contain a lone surrogate")
+    return text
+
+
+def _email_address(text: str) -> str:
+    """Checks the syntax (RFC 5322 without comments and quoted local parts) and keeps the text as it was given."""
+    try:
+        validate_email(text, check_deliverability=False)
+    except EmailNotValidError as error:
+        raise PydanticCustomError("email", "is not an e-mail address: {why}", {"why": str(error)}) from error
+    return text
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("blank", "must not be blank")
+    return text
+
+
+UserId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+"""1–64 characters from `A–Z a–z 0–9 . _ -`."""
+
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_storable), AfterValidator(_not_blank)]
+"""1–200 characters, not only white space."""
+
+Email = Annotated[
+    str,
+    Field(min_length=3, max_length=MAX_EMAIL_LENGTH),
+    AfterValidator(_storable),
+    AfterValidator(_email_address),
+]
+"""An e-mail address of at most 254 characters; kept as given, unique without regard to case (see `email_key`)."""
+
+Reason = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_storable)]
+"""1–500 characters."""
+
+CommandId = Annotated[UUID, Field(strict=False)]
+"""A UUID, as text in JSON."""
+
+
+def email_key(email: str) -> str:
+    """The form of an address under which it is unique: `Alice@Example.com` and `alice@example.COM` are one."""
+    return email.casefold()

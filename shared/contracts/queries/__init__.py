@@ -1,0 +1,25 @@
+"""The catalogue of every query that a client may ask, by its name on the wire."""
+
+from shared.contracts.base import Query
+from shared.contracts.queries.get_all_users import GetAllUsers
+from shared.contracts.queries.get_command_status import GetCommandStatus
+from shared.contracts.queries.get_user_by_email import GetUserByEmail
+from shared.contracts.queries.get_user_by_id import GetUserById
+
+QUERIES: dict[str, type[Query]] = {
+    contract.type: contract
+    for contract in (
+        GetUserById,
+        GetUserByEmail,
+        GetAllUsers,
+        GetCommandStatus,
+    )
+}
+
+__all__ = [
+    "QUERIES",
+    "GetAllUsers",
+    "GetCommandStatus",
+    "GetUserByEmail",
+    "GetUserById",
+]

@@ -1,0 +1,12 @@
+from typing import ClassVar
+
+from shared.contracts.base import Query
+from shared.contracts.fields import UserId
+
+
+class GetUserById(Query):
+    """One user. Data: a `UserView`; error `user_not_found`."""
+
+    type: ClassVar[str] = "GetUserById"
+
+    user_id: UserId

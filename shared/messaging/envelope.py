@@ -1,0 +1,61 @@
+"""A message on its way out, and a message that has arrived: plain data, no broker library behind it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+HeaderValue: TypeAlias = "str | int | float | bool | datetime | None | Sequence[HeaderValue] | Mapping[str, HeaderValue]"
+NO_HEADERS: Mapping[str, HeaderValue] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """A message to publish.
+
+    `message_id` is the message's own id and stays the same over every attempt. `expiration_ms` is how long the message may wait
+    in its queue. `persistent` is AMQP's `delivery_mode: 2`.
+    """
+
+    exchange: str
+    routing_key: str
+    type: str
+    body: bytes
+    message_id: str | None = None
+    content_type: str = "application/json"
+    headers: Mapping[str, HeaderValue] = field(default_factory=lambda: NO_HEADERS)
+    correlation_id: str | None = None
+    reply_to: str | None = None
+    expiration_ms: int | None = None
+    timestamp: datetime | None = None
+    persistent: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A message that has arrived, and what is needed to acknowledge it.
+
+    `session` numbers the channel that it came on: a tag is worth nothing on any other one, so acknowledging a
+    delivery of a channel that is gone is silently skipped (the broker delivers the message again).
+    `undecodable` says why the properties or headers could not be read; they are empty then. `expiration` is as sent: milliseconds as text.
+    """
+
+    queue: str
+    session: int
+    delivery_tag: int
+    redelivered: bool
+    exchange: str
+    routing_key: str
+    body: bytes
+    type: str | None = None
+    message_id: str | None = None
+    content_type: str | None = None
+    content_encoding: str | None = None
+    headers: Mapping[str, Any] = field(default_factory=lambda: NO_HEADERS)
+    correlation_id: str | None = None
+    reply_to: str | None = None
+    expiration: str | None = None
+    timestamp: datetime | None = None
+    user_id: str | None = None
+    undecodable: str | None = None
