@@ -2,10 +2,10 @@
 
 from shared.contracts.base import Command
 from shared.contracts.commands.create_user import CreateUser
-from shared.contracts.commands.update_user_email import UpdateUserEmail
-from shared.contracts.commands.rename_user import RenameUser
 from shared.contracts.commands.deactivate_user import DeactivateUser
 from shared.contracts.commands.reactivate_user import ReactivateUser
+from shared.contracts.commands.rename_user import RenameUser
+from shared.contracts.commands.update_user_email import UpdateUserEmail
 
 COMMANDS: dict[str, type[Command]] = {
     contract.type: contract
@@ -21,8 +21,8 @@ COMMANDS: dict[str, type[Command]] = {
 __all__ = [
     "COMMANDS",
     "CreateUser",
-    "UpdateUserEmail",
-    "RenameUser",
     "DeactivateUser",
     "ReactivateUser",
+    "RenameUser",
+    "UpdateUserEmail",
 ]

@@ -2,10 +2,10 @@
 
 from shared.contracts.base import Event
 from shared.contracts.events.user_created import UserCreated
-from shared.contracts.events.user_email_updated import UserEmailUpdated
-from shared.contracts.events.user_renamed import UserRenamed
 from shared.contracts.events.user_deactivated import UserDeactivated
+from shared.contracts.events.user_email_updated import UserEmailUpdated
 from shared.contracts.events.user_reactivated import UserReactivated
+from shared.contracts.events.user_renamed import UserRenamed
 
 EVENTS: dict[str, type[Event]] = {
     contract.type: contract
@@ -21,8 +21,8 @@ EVENTS: dict[str, type[Event]] = {
 __all__ = [
     "EVENTS",
     "UserCreated",
-    "UserEmailUpdated",
-    "UserRenamed",
     "UserDeactivated",
+    "UserEmailUpdated",
     "UserReactivated",
+    "UserRenamed",
 ]
