@@ -1,0 +1,66 @@
+"""Logs: one JSON line per happening on stderr, or colours for a person at a terminal."""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Literal, TextIO
+
+import structlog
+from structlog.typing import Processor
+
+from shared.runtime.urls import redacted
+
+OUR_PACKAGES = ("services", "shared")
+
+
+def configure_logging(
+    level: str = "info", form: Literal["auto", "json", "console"] = "auto", stream: TextIO | None = None
+) -> None:
+    """Routes structlog and the standard library's loggers to one handler on `stream` (stderr).
+
+    `level` is for our own packages; libraries always log from WARNING up, because what they say below that holds
+    payloads (pymongo its commands, SQLAlchemy its parameters). `auto` is `console` on a terminal, else `json`.
+    """
+    stream = stream if stream is not None else sys.stderr
+    pretty = form == "console" or (form == "auto" and stream.isatty())
+    before: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        structlog.processors.format_exc_info,
+        _without_passwords,
+    ]
+    renderer: Processor = (
+        structlog.dev.ConsoleRenderer(
+            colors=stream.isatty(), timestamp_key="time", exception_formatter=structlog.dev.plain_traceback
+        )
+        if pretty
+        else structlog.processors.JSONRenderer(default=str)
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *before],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    for package in OUR_PACKAGES:
+        logging.getLogger(package).setLevel(threshold)
+    structlog.configure(
+        processors=[*before, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _without_passwords(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key, value in event.items():
+        if isinstance(value, str) and "://" in value:
+            event[key] = redacted(value)
+    return event
