@@ -6,7 +6,9 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-HeaderValue: TypeAlias = "str | int | float | bool | datetime | None | Sequence[HeaderValue] | Mapping[str, HeaderValue]"
+HeaderValue: TypeAlias = (
+    "str | int | float | bool | datetime | Sequence[HeaderValue] | Mapping[str, HeaderValue] | None"
+)
 NO_HEADERS: Mapping[str, HeaderValue] = MappingProxyType({})
 
 
@@ -14,8 +16,8 @@ NO_HEADERS: Mapping[str, HeaderValue] = MappingProxyType({})
 class Envelope:
     """A message to publish.
 
-    `message_id` is the message's own id and stays the same over every attempt. `expiration_ms` is how long the message may wait
-    in its queue. `persistent` is AMQP's `delivery_mode: 2`.
+    `message_id` is the message's own id and stays the same over every attempt. `expiration_ms` is how long the message
+    may wait in its queue. `persistent` is AMQP's `delivery_mode: 2`.
     """
 
     exchange: str
@@ -36,9 +38,9 @@ class Envelope:
 class Delivery:
     """A message that has arrived, and what is needed to acknowledge it.
 
-    `session` numbers the channel that it came on: a tag is worth nothing on any other one, so acknowledging a
-    delivery of a channel that is gone is silently skipped (the broker delivers the message again).
-    `undecodable` says why the properties or headers could not be read; they are empty then. `expiration` is as sent: milliseconds as text.
+    `session` numbers the channel that it came on: a tag is worth nothing on any other one, so acknowledging a delivery
+    of a channel that is gone is silently skipped (the broker delivers the message again). `undecodable` says why the
+    properties or headers could not be read; they are empty then. `expiration` is as sent: milliseconds as text.
     """
 
     queue: str

@@ -1,4 +1,7 @@
-"""What a service needs of a broker. The adapters and the fakes pass one conformance suite (`tests/integration/messaging`)."""
+"""What a service needs of a broker.
+
+The adapters and the fakes pass one conformance suite (`tests/integration/messaging`).
+"""
 
 from collections.abc import AsyncIterator, Sequence
 from enum import StrEnum
@@ -37,7 +40,7 @@ class BatchConsumer(Protocol):
         ...
 
     def is_current(self, delivery: Delivery) -> bool:
-        """Whether the channel that it came on still lives: if not, it will be delivered again and work on it is wasted."""
+        """Whether the channel that it came on lives: if not, it will be delivered again and work on it is wasted."""
         ...
 
     async def stop(self) -> None:
@@ -56,8 +59,8 @@ class Publisher(Protocol):
     async def publish(self, envelopes: Sequence[Envelope]) -> list[PublishFailure | None]:
         """Publishes all, in order, and waits for the broker's word on each: None where it is safe on a queue.
 
-        Result i belongs to envelope i. Never raises for the broker's sake: while there is no connection it waits up to its
-        `timeout` seconds and then answers UNCONFIRMED.
+        Result i belongs to envelope i. Never raises for the broker's sake: while there is no connection it waits up to
+        its `timeout` seconds and then answers UNCONFIRMED.
         """
         ...
 

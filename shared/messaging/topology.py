@@ -1,0 +1,197 @@
+"""The broker's exchanges, queues, bindings, policies and rights, as data. Valid from RabbitMQ 3.10 to 4.3.
+
+Queue arguments can't change later, so a queue's type and single active consumer are all that stands in them; the rest
+is policy.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, Literal
+
+COMMANDS: Final = "commands"
+QUERIES: Final = "queries"
+EVENTS: Final = "events"
+OUTCOMES: Final = "outcomes"
+EVENT_LOG: Final = "event-log"
+DEAD_LETTERS: Final = "dead-letters"
+QUERY_KEY: Final = "query"
+EVENT_LOG_KEY: Final = "event-log"
+DEFAULT_PARTITIONS: Final = 8
+DEFAULT_EXCHANGE: Final = ""
+
+Arguments = Mapping[str, str | int | bool]
+NO_ARGUMENTS: Arguments = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    name: str
+    type: Literal["direct", "topic", "x-consistent-hash"]
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    name: str
+    type: Literal["classic", "quorum"] = "quorum"
+    single_active_consumer: bool = False
+
+    @property
+    def arguments(self) -> Arguments:
+        arguments: dict[str, str | int | bool] = {"x-queue-type": self.type}
+        if self.single_active_consumer:
+            arguments["x-single-active-consumer"] = True
+        return arguments
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    exchange: str
+    queue: str
+    routing_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    name: str
+    pattern: str
+    definition: Arguments
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """What a user may do: a regular expression over names of queues and exchanges each.
+
+    <https://www.rabbitmq.com/docs/access-control>
+    """
+
+    user: str
+    configure: str
+    write: str
+    read: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectionQueue:
+    """The queue of one read model: `projections.<name>`, fed by (exchange, routing key) pairs."""
+
+    name: str
+    sources: tuple[tuple[str, str], ...]
+
+    @property
+    def queue(self) -> str:
+        return projection_queue(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    exchanges: tuple[Exchange, ...]
+    queues: tuple[Queue, ...]
+    bindings: tuple[Binding, ...]
+    policies: tuple[Policy, ...] = ()
+    permissions: tuple[Permission, ...] = field(default=())
+
+
+def commands_queue(partition: int) -> str:
+    """The queue of one partition of `commands`: 0 … partitions - 1."""
+    return f"{COMMANDS}.{partition}"
+
+
+def commands_queues(partitions: int = DEFAULT_PARTITIONS) -> tuple[str, ...]:
+    return tuple(commands_queue(partition) for partition in range(partitions))
+
+
+def projection_queue(name: str) -> str:
+    return f"projections.{name}"
+
+
+PROJECTIONS: Final = (
+    ProjectionQueue("users", ((EVENTS, "user.#"),)),
+    ProjectionQueue("command_status", ((EVENTS, "#"), (OUTCOMES, "#"))),
+)
+
+
+def topology(*, partitions: int = DEFAULT_PARTITIONS, projections: Sequence[ProjectionQueue] = PROJECTIONS) -> Topology:
+    """Everything that the services need of the broker."""
+    return Topology(
+        exchanges=(
+            Exchange(COMMANDS, "x-consistent-hash"),
+            Exchange(QUERIES, "direct"),
+            Exchange(EVENTS, "topic"),
+            Exchange(OUTCOMES, "topic"),
+            Exchange(EVENT_LOG, "direct"),
+            Exchange(DEAD_LETTERS, "topic"),
+        ),
+        queues=(
+            *(Queue(queue, single_active_consumer=True) for queue in commands_queues(partitions)),
+            *(Queue(projection.queue, single_active_consumer=True) for projection in projections),
+            Queue(QUERIES, "classic"),
+            Queue(EVENT_LOG, "classic"),
+            Queue(DEAD_LETTERS),
+        ),
+        bindings=(
+            # With x-consistent-hash the routing key of a binding is the queue's weight.
+            *(Binding(COMMANDS, queue, "1") for queue in commands_queues(partitions)),
+            *(
+                Binding(exchange, projection.queue, key)
+                for projection in projections
+                for exchange, key in projection.sources
+            ),
+            Binding(QUERIES, QUERIES, QUERY_KEY),
+            Binding(EVENT_LOG, EVENT_LOG, EVENT_LOG_KEY),
+            Binding(DEAD_LETTERS, DEAD_LETTERS, "#"),
+        ),
+        policies=POLICIES,
+        permissions=PERMISSIONS,
+    )
+
+
+POLICIES: Final = (
+    Policy(
+        "work",
+        r"^(commands\.\d+|projections\..+)$",
+        {
+            "dead-letter-exchange": DEAD_LETTERS,
+            "dead-letter-strategy": "at-least-once",
+            "overflow": "reject-publish",
+            # 4.x has a default of 20 and 3.10 none. A message comes back when a service dies or the connection is cut,
+            # which is not its fault: the services count attempts themselves, and this is the back-stop.
+            "delivery-limit": 1000,
+        },
+    ),
+    Policy("dead-letters", r"^dead-letters$", {"delivery-limit": 1_000_000}),
+    Policy(
+        "requests",
+        r"^(queries|event-log)$",
+        {"message-ttl": 60_000, "max-length": 100_000, "overflow": "reject-publish"},
+    ),
+)
+
+_CLIENT_QUEUES = r"(reply|subscriber)\..+|amq\.gen.*"
+
+PERMISSIONS: Final = (
+    Permission(
+        "command",
+        configure=r"^$",
+        write=r"^(events|outcomes|dead-letters|amq\.default)$",
+        read=r"^(commands\.\d+|event-log|dead-letters)$",
+    ),
+    Permission(
+        "query",
+        configure=r"^$",
+        write=r"^(event-log|dead-letters|amq\.default)$",
+        read=r"^(queries|projections\..+)$",
+    ),
+    Permission(
+        "client",
+        configure=rf"^({_CLIENT_QUEUES})$",
+        write=rf"^(commands|queries|{_CLIENT_QUEUES})$",
+        read=rf"^(events|{_CLIENT_QUEUES})$",
+    ),
+    Permission(
+        "ops",
+        configure=rf"^({_CLIENT_QUEUES})$",
+        write=rf"^(commands|queries|{_CLIENT_QUEUES})$",
+        read=rf"^(events|outcomes|dead-letters|{_CLIENT_QUEUES})$",
+    ),
+)
