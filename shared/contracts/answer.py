@@ -1,11 +1,14 @@
 """What a query comes to: sent to `reply_to` with `type: QueryAnswer`."""
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+from typing_extensions import TypeVar
 
 ANSWER_TYPE = "QueryAnswer"
+
+DataT = TypeVar("DataT", default=Any)
 
 
 class ErrorCode(StrEnum):
@@ -38,11 +41,13 @@ class AnswerError(BaseModel):
     retryable: bool = False
 
 
-class Answered(BaseModel):
+class Answered(BaseModel, Generic[DataT]):
+    """`data` is JSON on the wire; a client reads it as the query's `view`."""
+
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     status: Literal["ok"] = "ok"
-    data: Any
+    data: DataT
     as_of: AsOf
 
 

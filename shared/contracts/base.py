@@ -1,8 +1,10 @@
 """What every message of the wire contract has in common."""
 
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
+
+_Shape: TypeAlias = type[BaseModel]
 
 
 class Command(BaseModel):
@@ -38,9 +40,10 @@ class Event(BaseModel):
 
 
 class Query(BaseModel):
-    """A question to the read side. Strict, like a command."""
+    """A question to the read side. Strict, like a command. `view` is the shape of the data in its answer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     type: ClassVar[str]
     schema_version: ClassVar[int] = 1
+    view: ClassVar[_Shape]

@@ -3,6 +3,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from shared.contracts.base import Query
+from shared.contracts.views import UserPage
 
 MAX_PAGE = 500
 
@@ -15,6 +16,7 @@ class GetAllUsers(Query):
     """
 
     type: ClassVar[str] = "GetAllUsers"
+    view: ClassVar = UserPage
 
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 50
     cursor: Annotated[str, Field(min_length=1, max_length=2048)] | None = None

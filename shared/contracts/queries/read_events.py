@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contracts.base import Query
+from shared.contracts.views import EventPage
 
 MAX_EVENTS = 1000
 
@@ -26,6 +27,7 @@ class ReadEvents(Query):
     """
 
     type: ClassVar[str] = "ReadEvents"
+    view: ClassVar = EventPage
 
     aggregates: Annotated[list[AggregateCursor], Field(min_length=1, max_length=500)]
     limit: Annotated[int, Field(ge=1, le=MAX_EVENTS)] = MAX_EVENTS
