@@ -41,6 +41,7 @@ class Delivery:
     `session` numbers the channel that it came on: a tag is worth nothing on any other one, so acknowledging a delivery
     of a channel that is gone is silently skipped (the broker delivers the message again). `undecodable` says why the
     properties or headers could not be read; they are empty then. `expiration` is as sent: milliseconds as text.
+    `received_at` is when it arrived here, in seconds of time.monotonic().
     """
 
     queue: str
@@ -61,3 +62,4 @@ class Delivery:
     timestamp: datetime | None = None
     user_id: str | None = None
     undecodable: str | None = None
+    received_at: float = 0.0
