@@ -1,0 +1,94 @@
+"""A command and a query as they go on the wire, and what comes back."""
+
+import builtins
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from shared.client_errors import NotTheContractError
+from shared.contracts.answer import ANSWER, ANSWER_TYPE, Answered, Failed
+from shared.contracts.base import Command
+from shared.contracts.consistency_token import ConsistencyToken
+from shared.contracts.outcome import OUTCOME, OUTCOME_TYPE, Accepted, Rejected
+from shared.messaging.envelope import Delivery, Envelope, HeaderValue
+from shared.messaging.topology import COMMANDS, QUERIES, QUERY_KEY
+
+ReplyT = TypeVar("ReplyT")
+ViewT = TypeVar("ViewT", bound=BaseModel)
+ViewT_co = TypeVar("ViewT_co", bound=BaseModel, covariant=True)
+
+
+class Question(Protocol[ViewT_co]):
+    """A query contract: to the type checker `GetUserById` is a question whose answer's data is a `UserView`."""
+
+    @property
+    def type(self) -> str: ...
+
+    @property
+    def view(self) -> "builtins.type[ViewT_co]": ...
+
+    def model_dump_json(self, *, exclude_none: bool) -> str: ...
+
+
+def command_envelope(
+    command: Command, command_id: UUID, *, expected_version: int | None = None, expiration: float | None = None
+) -> Envelope:
+    """`expiration` is in seconds: how long the command may wait in its queue before it is rejected as `expired`."""
+    headers: dict[str, HeaderValue] = {"schema-version": command.schema_version}
+    if expected_version is not None:
+        headers["expected-version"] = expected_version
+    return Envelope(
+        exchange=COMMANDS,
+        routing_key=command.aggregate_id,
+        type=command.type,
+        message_id=str(command_id),
+        body=command.model_dump_json(exclude_none=True).encode(),
+        headers=headers,
+        expiration_ms=None if expiration is None else max(1, round(expiration * 1000)),
+    )
+
+
+def query_envelope(
+    query: Question[BaseModel], *, tokens: Sequence[ConsistencyToken] = (), max_wait: float | None = None
+) -> Envelope:
+    """`max_wait` is in seconds: how long the answer may wait for the read model to reach the `tokens`."""
+    headers: dict[str, HeaderValue] = {}
+    if tokens:
+        headers["consistency-token"] = ",".join(map(str, tokens))
+    if max_wait is not None:
+        headers["max-wait-ms"] = round(max_wait * 1000)
+    return Envelope(
+        exchange=QUERIES,
+        routing_key=QUERY_KEY,
+        type=query.type,
+        body=query.model_dump_json(exclude_none=True).encode(),
+        headers=headers,
+        persistent=False,
+    )
+
+
+def read_outcome(reply: Delivery) -> Accepted | Rejected:
+    """Raises NotTheContractError."""
+    return _read(OUTCOME, OUTCOME_TYPE, reply)
+
+
+def read_answer(reply: Delivery, view: type[ViewT]) -> Answered[ViewT] | Failed:
+    """Raises NotTheContractError."""
+    answer = _read(ANSWER, ANSWER_TYPE, reply)
+    if isinstance(answer, Failed):
+        return answer
+    try:
+        return Answered(data=view.model_validate(answer.data), as_of=answer.as_of)
+    except ValidationError as error:
+        raise NotTheContractError(f"an answer that is no {view.__name__}: {error.error_count()} faults") from error
+
+
+def _read(adapter: TypeAdapter[ReplyT], message_type: str, reply: Delivery) -> ReplyT:
+    if reply.type != message_type:
+        raise NotTheContractError(f"a reply of type {reply.type!r} where {message_type!r} was due")
+    try:
+        return adapter.validate_json(reply.body)
+    except ValidationError as error:
+        raise NotTheContractError(f"a {message_type} that can't be read: {error.error_count()} faults") from error
