@@ -12,13 +12,13 @@ from shared.messaging.ports import PublishFailure
 class ScriptedPublisher:
     """Answers each `publish` with the next list of results; with successes when there is none left."""
 
-    def __init__(self, *results: list[PublishFailure | None]) -> None:
+    def __init__(self, *results: Sequence[PublishFailure | None]) -> None:
         self.published: list[list[Envelope]] = []
         self._results = deque(results)
 
     async def publish(self, envelopes: Sequence[Envelope]) -> list[PublishFailure | None]:
         self.published.append(list(envelopes))
-        return self._results.popleft() if self._results else [None] * len(envelopes)
+        return list(self._results.popleft()) if self._results else [None] * len(envelopes)
 
 
 class ScriptedCaller:

@@ -97,7 +97,7 @@ async def test_an_unroutable_command_is_an_error_at_once() -> None:
 
 
 async def test_a_command_that_is_never_confirmed_is_an_error_after_the_timeout() -> None:
-    publisher = ScriptedPublisher(*[[PublishFailure.UNCONFIRMED]] * 50)
+    publisher = ScriptedPublisher(*([PublishFailure.UNCONFIRMED] for _ in range(50)))
     with pytest.raises(CommandsNotSentError, match="may have arrived all the same"):
         await client_of(publisher).send(CREATE, timeout=0.3)
 
