@@ -1,0 +1,1 @@
+"""How the system is run: natively and with docker compose."""

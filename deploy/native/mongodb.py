@@ -1,0 +1,52 @@
+"""MongoDB as a process of this user: a replica set of one, with authentication."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from deploy.native.errors import StackError
+from deploy.native.layout import ROOT, Layout
+from deploy.native.mongod_download import find_mongod
+from deploy.native.part import Part
+from deploy.native.ports import accepts
+
+ADMIN = "admin"
+REPLICA_SET = "rs0"
+
+
+def prepare_mongodb(layout: Layout) -> None:
+    _data(layout).mkdir(mode=0o700, exist_ok=True)
+
+
+def mongodb(layout: Layout) -> Part:
+    mongod = find_mongod(layout.downloads)
+    if mongod is None:
+        raise StackError("there is no mongod: make up fetches one, or put MongoDB 6 or later on PATH")
+    return Part(
+        name="mongo",
+        title="MongoDB",
+        argv=[
+            *(str(mongod), "--dbpath", str(_data(layout)), "--port", str(layout.mongo_port), "--bind_ip", "127.0.0.1"),
+            *("--replSet", REPLICA_SET, "--keyFile", str(layout.secrets / "mongo_keyfile"), "--nounixsocket"),
+            *("--wiredTigerCacheSizeGB", "0.5"),
+            # A member of a replica set waits 15 s for its successor before it ends; alone it has none.
+            *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),
+            *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+        ],
+        env=os.environ | {"LC_ALL": "C"},
+        ports={layout.mongo_port: "MongoDB"},
+        not_ready=lambda: None if accepts(layout.mongo_port) else "it does not accept connections",
+        after_start=lambda: _administer(layout),
+    )
+
+
+def _data(layout: Layout) -> Path:
+    return layout.state / "mongodb"
+
+
+def _administer(layout: Layout) -> None:
+    """Replica set, administrator, and the wait for a primary: in a process of its own, because it needs pymongo."""
+    command = [str(layout.python), "-m", "deploy.native.mongodb_admin", str(layout.mongo_port), str(layout.secrets)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90)
+    if done.returncode != 0:
+        raise StackError("MongoDB's replica set could not be set up", done.stderr[-2000:])

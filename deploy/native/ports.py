@@ -1,0 +1,58 @@
+"""Ports on the loopback interface: free or taken, and by whom."""
+
+import socket
+from pathlib import Path
+
+from deploy.native.errors import StackError
+
+
+def require_free(ports: dict[int, str], base: int) -> None:
+    """`ports` maps each port to what it is for. Raises StackError that names the first one taken."""
+    for port, purpose in ports.items():
+        if not is_free(port):
+            owner = _owner(port)
+            by = f"by {owner}" if owner else "by another program"
+            other = base + 1000 if base + 1000 < 31000 else 20000
+            raise StackError(
+                f"port {port} ({purpose}) is taken {by}: stop it, or choose other ports: make up CQRS_PORT_BASE={other}"
+            )
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def accepts(port: int) -> bool:
+    """Does something on 127.0.0.1 accept connections there?"""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def _owner(port: int) -> str:
+    """`name (pid N)` of the listener, as far as this user may see it."""
+    inodes = {
+        fields[9]
+        for table in ("/proc/net/tcp", "/proc/net/tcp6")
+        if Path(table).exists()
+        for fields in (line.split() for line in Path(table).read_text().splitlines()[1:])
+        if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port
+    }
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit():
+            continue
+        try:
+            held = {str(descriptor.readlink()) for descriptor in (process / "fd").iterdir()}
+            if any(f"socket:[{inode}]" in held for inode in inodes):
+                return f"{(process / 'comm').read_text().strip()} (pid {process.name})"
+        except OSError:
+            continue
+    return ""
