@@ -1,16 +1,27 @@
 """A connection to RabbitMQ that comes back by itself."""
 
+import asyncio
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
+
+import aiormq
+import structlog
+from yarl import URL
 
 from shared.messaging.backoff import Backoff
+from shared.messaging.broker_errors import LOST, closing_reason, in_words, is_refusal, unless_lost
 from shared.messaging.metrics import MessagingMetrics
+from shared.messaging.transport import GuardedTransport
+
+LASTING_SECONDS: Final = 10.0
+
+logger = structlog.stdlib.get_logger(__name__)
 
 
 class BrokerRefusedError(Exception):
-    """The broker is there and says no:
+    """The broker is there and says no: wrong credentials, or a virtual host that is missing or not ours.
 
-    wrong credentials, or a virtual host that isn't there or isn't ours. Holds no secret.
+    Holds no secret.
     """
 
 
@@ -31,17 +42,105 @@ class SupervisedConnection:
         connect_timeout: float = 10.0,
         backoff: Backoff | None = None,
         metrics: MessagingMetrics | None = None,
-    ) -> None: ...
+    ) -> None:
+        self.name = name
+        self._url = URL(url).update_query(heartbeat=heartbeat_seconds)
+        self._connect_timeout = connect_timeout
+        self._backoff = backoff or Backoff()
+        self._metrics = metrics or MessagingMetrics()
+        self._transport = GuardedTransport()
+        self._current: aiormq.Connection | None = None
+        self._up = asyncio.Event()
+        self._trouble: str | None = "not connected yet"
+        self._supervision: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        raise NotImplementedError
+        try:
+            await self._connect()
+        except LOST as error:
+            self._failed(error)
+        self._supervision = asyncio.create_task(self._supervise(), name=f"connection {self.name}")
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        raise NotImplementedError
+        if self._supervision is not None:
+            self._supervision.cancel()
+            await asyncio.wait({self._supervision})
+        if self._current is not None:
+            await self._current.close()
+        self._up.clear()
 
     @property
     def trouble(self) -> str | None:
         """Why there is no connection right now, without secrets; None when there is one."""
-        raise NotImplementedError
+        if self._trouble is None and self.blocked:
+            return "the broker blocks publishers: a memory or disk alarm"
+        return self._trouble
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the broker has stopped reading what we publish. <https://www.rabbitmq.com/docs/connection-blocked>"""
+        return self._up.is_set() and not self._transport.guard.unblocked.is_set()
+
+    async def unblocked(self) -> None:
+        """Waits while the broker is blocking; returns at once when there is no connection."""
+        if self._up.is_set():
+            await self._transport.guard.unblocked.wait()
+
+    async def opened(self) -> aiormq.Connection:
+        """The connection, waiting for it as long as it takes."""
+        while self._current is None:
+            await self._up.wait()
+        return self._current
+
+    async def _supervise(self) -> None:
+        attempt = 0
+        loop = asyncio.get_running_loop()
+        while True:
+            if self._current is not None:
+                since = loop.time()
+                self._lost(await closing_reason(self._current))
+                if loop.time() - since > LASTING_SECONDS:
+                    attempt = 0
+            attempt += 1
+            await asyncio.sleep(self._backoff.delay(attempt))
+            try:
+                await self._connect()
+            except Exception as error:  # whatever it is, going on trying is the point of this task
+                self._failed(error)
+
+    async def _connect(self) -> None:
+        connection = aiormq.Connection(
+            self._url, client_properties={"connection_name": self.name}, transport_factory=self._transport
+        )
+        try:
+            async with asyncio.timeout(self._connect_timeout):
+                await unless_lost(connection.connect())
+        except aiormq.AMQPConnectionError as error:
+            if is_refusal(error):
+                raise BrokerRefusedError(f"the broker refuses {self._who()}: {in_words(error)}") from None
+            raise
+        self._current = connection
+        self._trouble = None
+        self._metrics.connected.labels(self.name).inc()
+        self._up.set()
+        logger.info("connected to the broker", connection=self.name)
+
+    def _failed(self, error: BaseException) -> None:
+        trouble = f"no connection to the broker at {self._url.host}:{self._url.port}: {in_words(error)}"
+        if trouble != self._trouble:
+            logger.warning("can't connect to the broker", connection=self.name, reason=in_words(error))
+        self._trouble = trouble
+        self._metrics.connection_failures.labels(self.name).inc()
+
+    def _lost(self, reason: str) -> None:
+        self._up.clear()
+        self._current = None
+        self._trouble = f"connection to the broker lost: {reason}"
+        self._metrics.connection_failures.labels(self.name).inc()
+        logger.warning("connection to the broker lost", connection=self.name, reason=reason)
+
+    def _who(self) -> str:
+        return f"user {self._url.user!r} on vhost {self._url.path.removeprefix('/') or '/'!r}"

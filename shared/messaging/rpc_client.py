@@ -1,11 +1,21 @@
 """Asks over RabbitMQ and waits for the answer (direct reply-to)."""
 
+import asyncio
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
+from uuid import uuid4
 
+from aiormq.abc import DeliveredMessage
+
+from shared.messaging.broker_errors import unless_lost
 from shared.messaging.connection import SupervisedConnection
+from shared.messaging.deliveries import delivery_of
 from shared.messaging.envelope import Delivery, Envelope
-from shared.messaging.metrics import MessagingMetrics
+from shared.messaging.frame_channel import FrameChannel
+from shared.messaging.frames import publish_frames
+from shared.messaging.reply_address import DIRECT_REPLY_TO
+from shared.messaging.supervised_channel import SupervisedChannel
 
 
 class RpcError(Exception):
@@ -25,22 +35,24 @@ class RpcConnectionLostError(RpcError):
 
 
 class RpcClient:
-    """Many calls in flight on one channel:
+    """Many calls in flight on one channel.
 
     `async with RpcClient(connection) as rpc: answer = await rpc.call(envelope, timeout=5)`.
-
     <https://www.rabbitmq.com/docs/direct-reply-to>
     """
 
-    def __init__(self, connection: SupervisedConnection, *, metrics: MessagingMetrics | None = None) -> None: ...
+    def __init__(self, connection: SupervisedConnection) -> None:
+        self._waiting: dict[str, asyncio.Future[Delivery]] = {}
+        self._channel = SupervisedChannel(connection, self, set_up=_listen, lost=self._lost)
 
     async def __aenter__(self) -> Self:
-        raise NotImplementedError
+        await self._channel.__aenter__()
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        raise NotImplementedError
+        await self._channel.__aexit__(kind, error, trace)
 
     async def call(self, request: Envelope, *, timeout: float, expires: bool = True) -> Delivery:
         """Sends the request and returns its reply.
@@ -50,11 +62,67 @@ class RpcClient:
         has none.
 
         Raises RpcUnroutableError, RpcTimeoutError, RpcConnectionLostError; ValueError for a request that can't be
-        encoded.
+        encoded, or whose `correlation_id` is in use.
         """
-        raise NotImplementedError
+        correlation_id = request.correlation_id or uuid4().hex
+        if correlation_id in self._waiting:
+            raise ValueError(f"correlation id {correlation_id} is in use")
+        expiration = max(1, int(timeout * 1000)) if expires else None
+        request = replace(
+            request,
+            reply_to=DIRECT_REPLY_TO,
+            correlation_id=correlation_id,
+            expiration_ms=expiration if request.expiration_ms is None else request.expiration_ms,
+        )
+        answer: asyncio.Future[Delivery] | None = None
+        try:
+            async with asyncio.timeout(timeout):
+                channel = await self._channel.opened()
+                frames = publish_frames(channel.number, request, mandatory=True, frame_max=channel.frame_max)
+                channel.write(frames)
+                answer = self._waiting[correlation_id] = asyncio.get_running_loop().create_future()
+                return await answer
+        except TimeoutError:
+            if answer is None:
+                raise RpcConnectionLostError(self.trouble or "no connection to the broker in time") from None
+            raise RpcTimeoutError(f"no answer to {request.type} within {timeout:g} s") from None
+        except ConnectionError as error:
+            raise RpcConnectionLostError(str(error)) from error
+        finally:
+            self._waiting.pop(correlation_id, None)
 
     @property
     def trouble(self) -> str | None:
         """Why it can't ask right now; None when it can."""
-        raise NotImplementedError
+        return self._channel.trouble
+
+    def on_delivery(self, message: DeliveredMessage) -> None:
+        delivery = delivery_of(message, queue=DIRECT_REPLY_TO, session=0)
+        answer = self._waiting.get(delivery.correlation_id or "")
+        if answer is not None and not answer.done():
+            answer.set_result(delivery)
+
+    def on_return(self, message: DeliveredMessage) -> None:
+        answer = self._waiting.get(message.header.properties.correlation_id or "")
+        if answer is not None and not answer.done():
+            where = f"exchange {message.exchange!r} with routing key {message.routing_key!r}"
+            answer.set_exception(RpcUnroutableError(f"nobody receives what is sent to {where}"))
+
+    def on_confirm(self, tag: int, *, multiple: bool, accepted: bool) -> None:
+        """The answer says more than a confirm."""
+
+    def on_cancel(self, consumer_tag: str) -> None:
+        """The queue of direct replies lives as long as the channel."""
+
+    def _lost(self) -> None:
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(RpcConnectionLostError("the connection to the broker was lost"))
+
+
+async def _listen(channel: FrameChannel) -> None:
+    await unless_lost(channel.basic_consume(DIRECT_REPLY_TO, _ignore, no_ack=True))
+
+
+async def _ignore(message: DeliveredMessage) -> None:
+    """Never called: FrameChannel hands messages to its listener."""
