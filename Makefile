@@ -8,8 +8,7 @@ PYTHON ?= $(or $(shell for p in python3 python3.13 python3.12 python3.11 python3
 VENV := .venv/bin
 DEPLOY := $(PYTHON) -m deploy
 PYTEST := $(VENV)/python -m pytest
-export PYTHONPATH :=
-export PYTHONDONTWRITEBYTECODE :=
+LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
 .PHONY: help up down status env logs clean demo test test-unit test-integration test-e2e lint fmt lock
@@ -64,7 +63,6 @@ lock: ## write the lock files anew from pyproject.toml (needs uv)
 	@command -v uv >/dev/null || { echo "error: uv is not on PATH: pip install uv" >&2; exit 1; }
 	@echo 'setuptools>=80' | uv pip compile -q --upgrade $(LOCK_OPTIONS) pyproject.toml - -o requirements.lock
 	@uv pip compile -q --upgrade $(LOCK_OPTIONS) --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
-LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock'
 
 .PHONY: prepare venv-dev
 prepare:

