@@ -1,0 +1,39 @@
+"""The way to PostgreSQL."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+CONNECT_TIMEOUT_SECONDS = 5.0
+SERVER_SETTINGS = {
+    # The server gives up before the client does, so that it is the server that says why.
+    "statement_timeout": "15s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "15s",
+    "jit": "off",  # compiling costs more than such statements take
+}
+COMMAND_TIMEOUT_SECONDS = 20.0
+"""When the server can't answer at all: a network that swallows packets, a stopped process."""
+
+
+@asynccontextmanager
+async def postgres_engine(url: str, *, application_name: str, pool_size: int = 4) -> AsyncIterator[AsyncEngine]:
+    """A pool of connections (`postgresql+asyncpg://…`), closed at the end. Connects when first used."""
+    engine = create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=10.0,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args={
+            "timeout": CONNECT_TIMEOUT_SECONDS,
+            "command_timeout": COMMAND_TIMEOUT_SECONDS,
+            "server_settings": {"application_name": application_name, **SERVER_SETTINGS},
+        },
+    )
+    try:
+        yield engine
+    finally:
+        await engine.dispose()

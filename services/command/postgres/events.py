@@ -1,0 +1,131 @@
+"""The event log: appended to, never changed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Row, Text, bindparam, func, select, true
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.command.postgres.rows import in_columns, insert_rows
+from services.command.postgres.tables import events
+from shared.contracts.cloud_event import CloudEvent, subject
+from shared.contracts.queries.read_events import AggregateCursor
+
+COLUMNS = (
+    "event_id",
+    "aggregate_type",
+    "aggregate_id",
+    "version",
+    "type",
+    "schema_version",
+    "time",
+    "data",
+    "correlation_id",
+    "causation_id",
+    "actor",
+)
+ENVELOPE_BYTES = 700
+"""What an event takes in an answer beside its data, roughly."""
+
+APPEND = insert_rows(events, *COLUMNS).returning(events.c.position, events.c.event_id)
+
+_cursors = func.unnest(
+    bindparam("types", type_=ARRAY(Text)),
+    bindparam("ids", type_=ARRAY(Text)),
+    bindparam("after", type_=ARRAY(BigInteger)),
+).table_valued("type", "id", "after", with_ordinality="number", name="cursor")
+_after = (
+    select(events)
+    .where(
+        events.c.aggregate_type == _cursors.c.type,
+        events.c.aggregate_id == _cursors.c.id,
+        events.c.version > _cursors.c.after,
+    )
+    .order_by(events.c.version)
+    .limit(bindparam("limit"))
+    .lateral("event")
+)
+READ = (
+    select(
+        _after,
+        (
+            func.sum(func.octet_length(func.cast(_after.c.data, Text)) + ENVELOPE_BYTES)
+            .over(order_by=(_cursors.c.number, _after.c.version))
+            .label("bytes")
+        ),
+    )
+    .select_from(_cursors.join(_after, true()))
+    .order_by(_cursors.c.number, _after.c.version)
+    .limit(bindparam("limit"))
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEvent:
+    """An event on its way into the log; `data` is JSON text."""
+
+    event_id: UUID
+    aggregate_type: str
+    aggregate_id: str
+    version: int
+    type: str
+    schema_version: int
+    time: datetime
+    data: str
+    correlation_id: str | None
+    causation_id: UUID
+    actor: str | None
+
+
+async def append(connection: AsyncConnection, new: Sequence[NewEvent]) -> list[int]:
+    """The position of each. Raises IntegrityError when another process has appended one of these versions."""
+    if not new:
+        return []
+    result = await connection.execute(
+        APPEND, in_columns(COLUMNS, [tuple(getattr(event, name) for name in COLUMNS) for event in new])
+    )
+    positions: dict[UUID, int] = {event_id: position for position, event_id in result}
+    return [positions[event.event_id] for event in new]
+
+
+async def read(
+    connection: AsyncConnection, cursors: Sequence[AggregateCursor], *, limit: int, max_bytes: int
+) -> tuple[list[CloudEvent], bool]:
+    """The events after each cursor, aggregate by aggregate in the order asked, and whether there are more.
+
+    Stops before `limit` events or about `max_bytes` bytes of answer are exceeded, but gives one event at least.
+    """
+    result = await connection.execute(
+        READ,
+        {
+            "types": [cursor.aggregate_type for cursor in cursors],
+            "ids": [cursor.aggregate_id for cursor in cursors],
+            "after": [cursor.after_version for cursor in cursors],
+            "limit": limit + 1,
+        },
+    )
+    rows = result.all()
+    fitting = [row for number, row in enumerate(rows) if number < limit and (number == 0 or row.bytes <= max_bytes)]
+    return [_cloud_event(row) for row in fitting], len(fitting) < len(rows)
+
+
+def _cloud_event(row: Row[*tuple[Any, ...]]) -> CloudEvent:
+    return CloudEvent(
+        id=row.event_id,
+        type=row.type,
+        subject=subject(row.aggregate_type, row.aggregate_id),
+        time=row.time,
+        aggregatetype=row.aggregate_type,
+        aggregateid=row.aggregate_id,
+        aggregateversion=row.version,
+        schemaversion=row.schema_version,
+        position=row.position,
+        correlationid=row.correlation_id,
+        causationid=row.causation_id,
+        actor=row.actor,
+        data=row.data,
+    )

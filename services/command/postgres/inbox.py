@@ -1,0 +1,46 @@
+"""What has become of each command: the memory that makes a repetition harmless."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Text, any_, bindparam, cast, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import Uuid
+
+from services.command.postgres.rows import in_columns, insert_rows
+from services.command.postgres.tables import inbox
+
+COLUMNS = ("command_id", "content_hash", "outcome", "processed_at")
+
+LOAD = select(inbox.c.command_id, inbox.c.content_hash, cast(inbox.c.outcome, Text)).where(
+    inbox.c.command_id == any_(bindparam("ids", type_=ARRAY(Uuid)))
+)
+ADD = insert_rows(inbox, *COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class Processed:
+    """`outcome` is the JSON text that was, or would have been, replied."""
+
+    content_hash: bytes
+    outcome: str
+
+
+async def load(connection: AsyncConnection, command_ids: Collection[UUID]) -> dict[UUID, Processed]:
+    """Those of the commands that have been processed before."""
+    rows = await connection.execute(LOAD, {"ids": list(command_ids)})
+    return {command_id: Processed(content_hash, outcome) for command_id, content_hash, outcome in rows}
+
+
+async def add(connection: AsyncConnection, processed: Mapping[UUID, Processed], now: datetime) -> None:
+    """Raises IntegrityError when another process has processed one of them meanwhile."""
+    if not processed:
+        return
+    rows: Sequence[tuple[UUID, bytes, str, datetime]] = [
+        (command_id, processed[command_id].content_hash, processed[command_id].outcome, now)
+        for command_id in sorted(processed)
+    ]
+    await connection.execute(ADD, in_columns(COLUMNS, rows))

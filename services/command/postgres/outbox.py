@@ -1,0 +1,119 @@
+"""Messages that are promised with a commit and not yet known to be on a queue.
+
+A set: ids are not in the order of commits, so nobody may remember a place in it.
+"""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import Row, any_, bindparam, delete, func, select
+from sqlalchemy.dialects.postgresql import ARRAY, INTERVAL
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import BigInteger, Text
+
+from services.command.postgres.rows import in_columns, insert_rows
+from services.command.postgres.tables import outbox
+from shared.messaging.envelope import Envelope
+
+COLUMNS = ("ordering_key", "exchange", "routing_key", "message_id", "type", "content_type", "headers", "body")
+STORED = (outbox.c.id, *(outbox.c[name] for name in COLUMNS))
+
+ADD = insert_rows(outbox, *COLUMNS).returning(outbox.c.id, outbox.c.message_id)
+EARLIER = (
+    select(*STORED)
+    .where(outbox.c.ordering_key == any_(bindparam("keys", type_=ARRAY(Text))), outbox.c.id < bindparam("before"))
+    .order_by(outbox.c.id)
+    .limit(bindparam("limit"))
+)
+OVERDUE = (
+    select(*STORED)
+    .where(outbox.c.id > bindparam("after"), outbox.c.created_at < func.now() - bindparam("grace", type_=INTERVAL))
+    .order_by(outbox.c.id)
+    .limit(bindparam("limit"))
+)
+CLEAR = delete(outbox).where(outbox.c.id == any_(bindparam("ids", type_=ARRAY(BigInteger))))
+DEPTH = select(func.count(), func.coalesce(func.extract("epoch", func.now() - func.min(outbox.c.created_at)), 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """A message to publish. Those with the same `ordering_key` go out in the order of their ids."""
+
+    envelope: Envelope
+    ordering_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    id: int
+    envelope: Envelope
+    ordering_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    messages: int
+    oldest_seconds: float
+
+
+async def add(connection: AsyncConnection, promised: Sequence[Promised]) -> list[Stored]:
+    """In the same order."""
+    if not promised:
+        return []
+    rows = [
+        (
+            message.ordering_key,
+            message.envelope.exchange,
+            message.envelope.routing_key,
+            message.envelope.message_id,
+            message.envelope.type,
+            message.envelope.content_type,
+            json.dumps(dict(message.envelope.headers)),
+            message.envelope.body,
+        )
+        for message in promised
+    ]
+    result = await connection.execute(ADD, in_columns(COLUMNS, rows))
+    ids = {message_id: id_ for id_, message_id in result}
+    return [
+        Stored(ids[message.envelope.message_id or ""], message.envelope, message.ordering_key) for message in promised
+    ]
+
+
+async def earlier(connection: AsyncConnection, keys: Collection[str], *, before: int, limit: int) -> list[Stored]:
+    """What is still promised of these ordering keys from before the message with that id, oldest first."""
+    rows = await connection.execute(EARLIER, {"keys": sorted(keys), "before": before, "limit": limit})
+    return [_stored(row) for row in rows]
+
+
+async def overdue(connection: AsyncConnection, *, grace: float, after: int, limit: int) -> list[Stored]:
+    """Messages older than `grace` seconds with an id above `after`, oldest first."""
+    rows = await connection.execute(OVERDUE, {"grace": timedelta(seconds=grace), "after": after, "limit": limit})
+    return [_stored(row) for row in rows]
+
+
+async def clear(connection: AsyncConnection, ids: Collection[int]) -> None:
+    """Only for messages that the broker has confirmed."""
+    if ids:
+        await connection.execute(CLEAR, {"ids": list(ids)})
+
+
+async def depth(connection: AsyncConnection) -> Depth:
+    row = (await connection.execute(DEPTH)).one()
+    return Depth(int(row[0]), float(row[1]))
+
+
+def _stored(row: Row[*tuple[object, ...]]) -> Stored:
+    fields = row._mapping
+    envelope = Envelope(
+        exchange=fields["exchange"],
+        routing_key=fields["routing_key"],
+        type=fields["type"],
+        body=fields["body"],
+        message_id=fields["message_id"],
+        content_type=fields["content_type"],
+        headers=fields["headers"],
+    )
+    return Stored(fields["id"], envelope, fields["ordering_key"])

@@ -1,0 +1,89 @@
+"""The users' current state, loaded and saved a batch at a time."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import any_, bindparam, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import Text
+
+from services.command.aggregates import Change
+from services.command.domain.user import User, UserStatus
+from services.command.handlers.users import Users
+from services.command.postgres.rows import in_columns, insert_rows, unnested
+from services.command.postgres.tables import users
+from shared.contracts.base import Command
+from shared.contracts.commands import CreateUser, UpdateUserEmail
+from shared.contracts.fields import email_key
+
+INSERTED = ("user_id", "name", "email", "email_key", "status", "version", "created_at", "updated_at")
+UPDATED = ("user_id", "name", "email", "email_key", "status", "version", "updated_at")
+
+LOCK = (
+    select(users.c.user_id, users.c.name, users.c.email, users.c.status, users.c.version)
+    .where(users.c.user_id == any_(bindparam("ids", type_=ARRAY(Text))))
+    .order_by(users.c.user_id)
+    .with_for_update()
+)
+EMAIL_OWNERS = select(users.c.email_key, users.c.user_id).where(
+    users.c.email_key == any_(bindparam("keys", type_=ARRAY(Text)))
+)
+INSERT = insert_rows(users, *INSERTED)
+_new = unnested(users, *UPDATED).subquery("new")
+UPDATE = (
+    update(users)
+    .values({name: _new.c[name] for name in UPDATED if name != "user_id"})
+    .where(users.c.user_id == _new.c.user_id)
+)
+
+
+class UserStore:
+    """The AggregateStore of users."""
+
+    aggregate_type = "user"
+
+    async def load(self, connection: AsyncConnection, commands: Sequence[Command]) -> Users:
+        """Locks the users, and reads who owns the e-mail addresses that the commands ask for.
+
+        The owners are not locked: who is quicker is settled by the unique constraint, and the slower batch runs again.
+        """
+        ids = sorted({command.aggregate_id for command in commands})
+        keys = {email_key(email) for command in commands if (email := _email(command)) is not None}
+        rows = await connection.execute(LOCK, {"ids": ids})
+        loaded = {
+            row.user_id: (User(row.user_id, row.name, row.email, UserStatus(row.status)), row.version) for row in rows
+        }
+        owners: dict[str, str] = {}
+        if keys:
+            rows = await connection.execute(EMAIL_OWNERS, {"keys": sorted(keys)})
+            owners = {row.email_key: row.user_id for row in rows}
+        return Users(loaded, owners)
+
+    async def save(self, connection: AsyncConnection, aggregates: Users, now: datetime) -> None:
+        """Updates before it inserts, so that an address one user gives up can go to a new one in the same batch."""
+        changes = aggregates.changes()
+        updated = [change for change in changes if change.loaded_version]
+        inserted = [change for change in changes if not change.loaded_version]
+        if updated:
+            result = await connection.execute(UPDATE, in_columns(UPDATED, [(*_row(change), now) for change in updated]))
+            if result.rowcount != len(updated):
+                raise RuntimeError("a locked user has gone")
+        if inserted:
+            await connection.execute(INSERT, in_columns(INSERTED, [(*_row(change), now, now) for change in inserted]))
+
+
+def _email(command: Command) -> str | None:
+    match command:
+        case CreateUser():
+            return command.email
+        case UpdateUserEmail():
+            return command.new_email
+        case _:
+            return None
+
+
+def _row(change: Change[User]) -> tuple[Any, ...]:
+    user = change.state
+    return (change.aggregate_id, user.name, user.email, email_key(user.email), user.status.value, change.version)
