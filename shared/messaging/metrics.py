@@ -21,5 +21,6 @@ class MessagingMetrics:
         self.replied = counter("replied_total", "Replies sent.")
         self.replies_dropped = counter("replies_dropped_total", "Replies not sent, by reason.", "reason")
         self.requests_dropped = counter("requests_dropped_total", "Requests not answered, by reason.", "reason")
+        self.rpc_calls = counter("rpc_calls_total", "Calls made: answered, timeout or failed.", "outcome")
         self.connected = counter("connected_total", "Connections made to the broker.", "connection")
         self.connection_failures = counter("connection_failures_total", "Connections lost or not made.", "connection")

@@ -14,6 +14,7 @@ from shared.messaging.deliveries import delivery_of
 from shared.messaging.envelope import Delivery, Envelope
 from shared.messaging.frame_channel import FrameChannel
 from shared.messaging.frames import publish_frames
+from shared.messaging.metrics import MessagingMetrics
 from shared.messaging.reply_address import DIRECT_REPLY_TO
 from shared.messaging.supervised_channel import SupervisedChannel
 
@@ -41,7 +42,8 @@ class RpcClient:
     <https://www.rabbitmq.com/docs/direct-reply-to>
     """
 
-    def __init__(self, connection: SupervisedConnection) -> None:
+    def __init__(self, connection: SupervisedConnection, *, metrics: MessagingMetrics | None = None) -> None:
+        self._metrics = metrics or MessagingMetrics()
         self._waiting: dict[str, asyncio.Future[Delivery]] = {}
         self._channel = SupervisedChannel(connection, self, set_up=_listen, lost=self._lost)
 
@@ -64,6 +66,7 @@ class RpcClient:
         Raises RpcUnroutableError, RpcTimeoutError, RpcConnectionLostError; ValueError for a request that can't be
         encoded, or whose `correlation_id` is in use.
         """
+        outcome = "failed"
         correlation_id = request.correlation_id or uuid4().hex
         if correlation_id in self._waiting:
             raise ValueError(f"correlation id {correlation_id} is in use")
@@ -81,8 +84,11 @@ class RpcClient:
                 frames = publish_frames(channel.number, request, mandatory=True, frame_max=channel.frame_max)
                 channel.write(frames)
                 answer = self._waiting[correlation_id] = asyncio.get_running_loop().create_future()
-                return await answer
+                delivery = await answer
+                outcome = "answered"
+                return delivery
         except TimeoutError:
+            outcome = "timeout"
             if answer is None:
                 raise RpcConnectionLostError(self.trouble or "no connection to the broker in time") from None
             raise RpcTimeoutError(f"no answer to {request.type} within {timeout:g} s") from None
@@ -90,6 +96,7 @@ class RpcClient:
             raise RpcConnectionLostError(str(error)) from error
         finally:
             self._waiting.pop(correlation_id, None)
+            self._metrics.rpc_calls.labels(outcome).inc()
 
     @property
     def trouble(self) -> str | None:
