@@ -205,8 +205,8 @@ def _now() -> float:
 
 
 async def _until_connected(connection: SupervisedConnection, timeout: float) -> None:
-    deadline = _now() + timeout
-    while (trouble := connection.trouble) is not None:
-        if _now() >= deadline:
-            raise NotConnectedError(f"can't reach the broker: {trouble}")
-        await asyncio.sleep(0.05)
+    try:
+        async with asyncio.timeout(timeout):
+            await connection.opened()
+    except TimeoutError:
+        raise NotConnectedError(connection.trouble or "no connection to the broker in time") from None

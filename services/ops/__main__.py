@@ -1,0 +1,3 @@
+from services.ops.main import main
+
+main()

@@ -1,0 +1,36 @@
+"""Is a service ready, by its own word?"""
+
+from dataclasses import dataclass, field
+
+import aiohttp
+from pydantic import BaseModel, ValidationError
+
+from shared.runtime.errors import in_one_line
+
+PATIENCE = aiohttp.ClientTimeout(total=3.0)
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """`troubles` by the name of the check; `unreachable` says why nobody answered."""
+
+    ready: bool
+    troubles: dict[str, str] = field(default_factory=dict)
+    unreachable: str | None = None
+
+
+async def readiness(base_url: str) -> Readiness:
+    """Asks `/readyz`."""
+    try:
+        async with aiohttp.ClientSession(timeout=PATIENCE) as http, http.get(f"{base_url.rstrip('/')}/readyz") as reply:
+            report = _Report.model_validate_json(await reply.read())
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        return Readiness(ready=False, unreachable=f"nobody answers at {base_url}: {in_one_line(error)}")
+    except ValidationError:
+        return Readiness(ready=False, unreachable=f"something else answers at {base_url}")
+    return Readiness(report.ready, {name: trouble for name, trouble in report.checks.items() if trouble is not None})
+
+
+class _Report(BaseModel):
+    ready: bool
+    checks: dict[str, str | None]
