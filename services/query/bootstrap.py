@@ -1,0 +1,134 @@
+"""Builds the query service: the only place where its parts are put together."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from services.query.answering import Answering
+from services.query.live_models import LiveFoldedModel, LiveModels
+from services.query.metrics import QueryMetrics
+from services.query.mongo.catalogue_watch import CatalogueWatch
+from services.query.mongo.client import database_of, mongo_client
+from services.query.mongo.collections import Collections
+from services.query.projector.dead_letters import DeadLetters
+from services.query.projector.event_log import RpcEventLog
+from services.query.projector.projection import Projection
+from services.query.projector.projector import OrderedConsumer, Projector
+from services.query.query_bus import QueryBus
+from services.query.read_model import ReadModel, queue_of
+from services.query.read_models.command_status import COMMAND_STATUS
+from services.query.read_models.command_status.get_command_status import GetCommandStatusHandler
+from services.query.read_models.users import USERS
+from services.query.read_models.users.get_all_users import GetAllUsersHandler
+from services.query.read_models.users.get_user_by_email import GetUserByEmailHandler
+from services.query.read_models.users.get_user_by_id import GetUserByIdHandler
+from services.query.service import QueryService
+from services.query.settings import QuerySettings
+from shared.contracts.queries import GetAllUsers, GetCommandStatus, GetUserByEmail, GetUserById
+from shared.messaging.batch_consumer import AmqpBatchConsumer
+from shared.messaging.connection import SupervisedConnection
+from shared.messaging.metrics import MessagingMetrics
+from shared.messaging.publisher import AmqpPublisher
+from shared.messaging.replier import AmqpReplier
+from shared.messaging.responder import Responder
+from shared.messaging.rpc_client import RpcClient
+from shared.messaging.topology import QUERIES
+from shared.runtime.health import Health
+from shared.runtime.metrics import new_registry
+from shared.runtime.server import health_server
+
+READ_MODELS: Final[tuple[ReadModel, ...]] = (USERS, COMMAND_STATUS)
+
+
+def register_queries(models: LiveModels, bus: QueryBus) -> None:
+    """Each read model put to work, and each query with its handler."""
+    users = models.folded(USERS)
+    statuses = models.recorded(COMMAND_STATUS)
+    bus.register(GetUserById, GetUserByIdHandler(users.documents, users.freshness))
+    bus.register(GetUserByEmail, GetUserByEmailHandler(users.collection, users.freshness))
+    bus.register(GetAllUsers, GetAllUsersHandler(users.collection, users.freshness))
+    bus.register(GetCommandStatus, GetCommandStatusHandler(statuses.documents, statuses.watch))
+
+
+@dataclass(frozen=True, slots=True)
+class Seams:
+    """Where tests put something between the parts: what they make of a part takes its place."""
+
+    consumer: Callable[[OrderedConsumer], OrderedConsumer] = lambda consumer: consumer
+    projection: Callable[[Projection[Any]], Projection[Any]] = lambda projection: projection
+
+
+NO_SEAMS = Seams()
+
+
+@asynccontextmanager
+async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIterator[QueryService]:
+    """The whole service, connected; it works once its `run` is called. Leaving the block closes everything.
+
+    Raises StartupError, or BrokerRefusedError, when a server refuses us; one that is not there yet is waited for, and
+    `/readyz` says so.
+    """
+    registry = new_registry()
+    metrics, traffic, health = QueryMetrics(registry), MessagingMetrics(registry), Health()
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+
+        async def connect(name: str) -> SupervisedConnection:
+            return await enter(SupervisedConnection(settings.broker, name=f"query: {name}", metrics=traffic))
+
+        client = await enter(mongo_client(settings.mongo))
+        collections = Collections(database_of(client))
+        catalogue = CatalogueWatch(collections)
+        await catalogue.start()
+        health.add("mongodb", lambda: catalogue.trouble)
+
+        events, queries = await connect("events"), await connect("queries")
+        publisher = await enter(AmqpPublisher(await connect("publish"), metrics=traffic))
+        replier = await enter(AmqpReplier(await connect("reply"), metrics=traffic))
+        rpc = await enter(RpcClient(queries))
+        health.add("publisher", lambda: publisher.trouble)
+        health.add("replier", lambda: replier.trouble)
+
+        models = LiveModels(collections, RpcEventLog(rpc, timeout=settings.event_log_timeout_seconds))
+        stack.push_async_callback(models.close)
+        bus = QueryBus()
+        register_queries(models, bus)
+
+        projectors: list[Projector[Any]] = []
+        for live in models.all:
+            consumer = AmqpBatchConsumer(
+                events,
+                [queue_of(live.model)],
+                prefetch=settings.prefetch,
+                max_batch=settings.batch_size,
+                linger=settings.linger_ms / 1000,
+                metrics=traffic,
+            )
+            projection = seams.projection(live.projection)
+            projectors.append(
+                Projector(projection, seams.consumer(await enter(consumer)), DeadLetters(publisher), metrics)
+            )
+        for projector in projectors:
+            health.add(f"projection {projector.name}", projector.why_not)
+
+        requests = await enter(AmqpBatchConsumer(queries, [QUERIES], linger=0.0, metrics=traffic))
+        health.add("queries", lambda: requests.trouble)
+        responder = Responder(
+            requests,
+            replier,
+            Answering(bus, metrics),
+            max_concurrent=settings.max_concurrent_queries,
+            drain_seconds=settings.drain_seconds,
+            metrics=traffic,
+        )
+        server = health_server(health, registry, host=settings.http_host, port=settings.http_port)
+        yield QueryService(
+            projectors=projectors,
+            responder=responder,
+            bus=bus,
+            folded={live.model.name: live.projection for live in models.all if isinstance(live, LiveFoldedModel)},
+            watch=catalogue,
+            http_port=await enter(server),
+            drain_seconds=settings.drain_seconds,
+        )

@@ -1,0 +1,54 @@
+"""An event as the read side sees it: read with tolerance, because it may come from a newer command service."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from shared.contracts.base import Event
+from shared.contracts.cloud_event import CloudEvent
+from shared.contracts.events import EVENTS
+
+
+@dataclass(frozen=True, slots=True)
+class DomainEvent:
+    """`data` is None for a type that this service does not know, and where `fault` says why it could not be read."""
+
+    envelope: CloudEvent
+    data: Event | None
+    fault: str | None = None
+
+    @property
+    def type(self) -> str:
+        return self.envelope.type
+
+    @property
+    def aggregate_id(self) -> str:
+        return self.envelope.aggregateid
+
+    @property
+    def version(self) -> int:
+        return self.envelope.aggregateversion
+
+    @property
+    def time(self) -> datetime:
+        """To the millisecond, which is what MongoDB keeps: so that a document read back equals the one that was
+        folded.
+        """
+        time = self.envelope.time
+        return time.replace(microsecond=time.microsecond // 1000 * 1000)
+
+
+def domain_event(envelope: CloudEvent) -> DomainEvent:
+    """Reads the event's data by its contract. Never raises: what can't be read is a fault of that one event."""
+    contract = EVENTS.get(envelope.type)
+    if contract is None:
+        return DomainEvent(envelope, None)
+    if envelope.schemaversion != contract.schema_version:
+        return DomainEvent(envelope, None, f"schema version {envelope.schemaversion} of {envelope.type} is not known")
+    try:
+        return DomainEvent(envelope, contract.model_validate(envelope.data))
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        return DomainEvent(envelope, None, f"data.{field}: {first['msg']}")

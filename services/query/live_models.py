@@ -1,0 +1,79 @@
+"""A read model put to work: its projection, its collection, and what its queries wait with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from services.query.freshness.freshness import Freshness
+from services.query.freshness.version_watch import VersionWatch
+from services.query.mongo.collections import Collections, CollectionSource
+from services.query.mongo.document_loader import DocumentLoader
+from services.query.mongo.versions import existing, versions
+from services.query.projector.event_log import EventLog
+from services.query.projector.folded_projection import FoldedProjection
+from services.query.projector.parking import Parking
+from services.query.projector.projection import Projection
+from services.query.projector.recorded_projection import RecordedProjection
+from services.query.read_model import FoldedModel, ReadModel, RecordedModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveModel:
+    """What both kinds have. `watch` is told of progress by `projection`."""
+
+    model: ReadModel
+    collection: CollectionSource
+    documents: DocumentLoader
+    watch: VersionWatch
+    projection: Projection[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveFoldedModel(LiveModel):
+    projection: FoldedProjection
+    freshness: Freshness
+
+
+class LiveModels:
+    """Puts read models to work, and knows those that it did."""
+
+    def __init__(self, collections: Collections, event_log: EventLog) -> None:
+        self._collections = collections
+        self._event_log = event_log
+        self._models: list[LiveModel] = []
+
+    def folded(self, model: FoldedModel) -> LiveFoldedModel:
+        source = self._collections.source(model.name)
+        watch = VersionWatch(versions(source))
+        parking = Parking(self._collections.parked, model.name, model.aggregate_type)
+        live = LiveFoldedModel(
+            model=model,
+            collection=source,
+            documents=DocumentLoader(source),
+            watch=watch,
+            projection=FoldedProjection(model, source, parking, self._event_log, watch.advanced),
+            freshness=Freshness(model.aggregate_type, watch, parking.reasons),
+        )
+        self._models.append(live)
+        return live
+
+    def recorded(self, model: RecordedModel) -> LiveModel:
+        source = self._collections.source(model.name)
+        watch = VersionWatch(existing(source))
+        live = LiveModel(
+            model=model,
+            collection=source,
+            documents=DocumentLoader(source),
+            watch=watch,
+            projection=RecordedProjection(model, source, watch.advanced),
+        )
+        self._models.append(live)
+        return live
+
+    @property
+    def all(self) -> Sequence[LiveModel]:
+        return tuple(self._models)
+
+    async def close(self) -> None:
+        for live in self._models:
+            await live.watch.close()

@@ -1,0 +1,155 @@
+"""The projector: from a queue into a read model."""
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Generic, Protocol, TypeVar
+
+import structlog
+from pymongo.errors import PyMongoError
+
+from services.query.metrics import QueryMetrics
+from services.query.projector.dead_letters import DeadLetters, DeadLettersUnavailableError
+from services.query.projector.event_log import EventLogUnavailableError
+from services.query.projector.incoming import UnreadableMessageError
+from services.query.projector.projection import ContendedError, Projection, Tally
+from shared.messaging.backoff import Backoff
+from shared.messaging.envelope import Delivery
+from shared.messaging.ports import BatchConsumer
+
+logger = structlog.stdlib.get_logger(__name__)
+
+MessageT = TypeVar("MessageT")
+WORLD_FAILING = (PyMongoError, EventLogUnavailableError, DeadLettersUnavailableError, ContendedError)
+
+
+class OrderedConsumer(BatchConsumer, Protocol):
+    def halt(self) -> None:
+        """Ends `batches()` at once; what was not handed out goes back to its queue, in order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch(Generic[MessageT]):
+    deliveries: list[Delivery]
+    messages: list[MessageT]
+    letters: list[tuple[Delivery, UnreadableMessageError]]
+
+
+class Projector(Generic[MessageT]):
+    """Runs one projection on the queue of its own: read a batch, write it, only then acknowledge it.
+
+    The next batch is read while one is written; they are written one after the other, which keeps the order of each
+    document. While a server is away a batch is tried again with growing delay, for as long as its deliveries are ours.
+    """
+
+    def __init__(
+        self,
+        projection: Projection[MessageT],
+        consumer: OrderedConsumer,
+        dead_letters: DeadLetters,
+        metrics: QueryMetrics,
+        *,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self.name = projection.name
+        self._projection = projection
+        self._consumer = consumer
+        self._dead_letters = dead_letters
+        self._metrics = metrics
+        self._backoff = backoff or Backoff()
+        self._ready: asyncio.Queue[_Batch[MessageT] | None] = asyncio.Queue(maxsize=1)
+        self._stopping = asyncio.Event()
+        self._trouble: str | None = None
+
+    async def run(self) -> None:
+        """Projects until `stop()`; returns when the batch in hand is done, or can't be now (it will be delivered
+        again).
+        """
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._read_batches(), name=f"read {self.name}")
+            tasks.create_task(self._write_batches(), name=f"write {self.name}")
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._consumer.halt()
+
+    def why_not(self) -> str | None:
+        """Why it is not projecting right now; None when it is."""
+        return self._trouble or self._consumer.trouble
+
+    async def _read_batches(self) -> None:
+        async for deliveries in self._consumer.batches():
+            await self._ready.put(self._read(deliveries))
+        await self._ready.put(None)
+
+    async def _write_batches(self) -> None:
+        while (batch := await self._ready.get()) is not None:
+            if await self._write_until_safe(batch):
+                await self._consumer.ack(batch.deliveries)
+
+    def _read(self, deliveries: list[Delivery]) -> _Batch[MessageT]:
+        batch: _Batch[MessageT] = _Batch(deliveries, [], [])
+        for delivery in deliveries:
+            try:
+                batch.messages.append(self._projection.read(delivery))
+            except UnreadableMessageError as error:
+                batch.letters.append((delivery, error))
+            except Exception as error:
+                logger.exception("a message could not be read", read_model=self.name, message_id=delivery.message_id)
+                letter = UnreadableMessageError("projection_failed", type(error).__name__)
+                batch.letters.append((delivery, letter))
+        return batch
+
+    async def _write_until_safe(self, batch: _Batch[MessageT]) -> bool:
+        """False when the batch is left to redelivery: because the channel it came on is gone, or we are stopping."""
+        attempt = 0
+        while any(self._consumer.is_current(delivery) for delivery in batch.deliveries):
+            started = time.monotonic()
+            try:
+                tally = await self._projection.apply(batch.messages)
+                await self._dead_letters.send(batch.letters)
+            except Exception as error:
+                attempt += 1
+                if self._stopping.is_set():
+                    break
+                await self._pause(attempt, error)
+            else:
+                self._trouble = None
+                self._count(batch, tally, time.monotonic() - started)
+                return True
+        self._trouble = None
+        self._metrics.abandoned.labels(self.name).inc()
+        return False
+
+    async def _pause(self, attempt: int, error: Exception) -> None:
+        name = type(error).__name__
+        self._trouble = f"{self.name}: attempt {attempt} failed: {name}"
+        self._metrics.retries.labels(self.name, name).inc()
+        if isinstance(error, WORLD_FAILING):
+            logger.warning("projection paused", read_model=self.name, attempt=attempt, error=name)
+        else:
+            logger.error("projection paused", read_model=self.name, attempt=attempt, exc_info=error)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._backoff.delay(attempt)):
+                await self._stopping.wait()
+
+    def _count(self, batch: _Batch[MessageT], tally: Tally, seconds: float) -> None:
+        self._metrics.batch_size.labels(self.name).observe(len(batch.deliveries))
+        self._metrics.batch_seconds.labels(self.name).observe(seconds)
+        for result in ("applied", "duplicate", "gap_healed", "parked", "ignored"):
+            if count := getattr(tally, result):
+                self._metrics.events.labels(self.name, result).inc(count)
+        if tally.newest is not None:
+            self._metrics.lag.labels(self.name).set(max(0.0, (datetime.now(UTC) - tally.newest).total_seconds()))
+        for delivery, error in batch.letters:
+            self._metrics.events.labels(self.name, "dead_lettered").inc()
+            logger.warning(
+                "dead-lettered",
+                read_model=self.name,
+                message_id=delivery.message_id,
+                reason=error.reason,
+                detail=error.detail,
+            )

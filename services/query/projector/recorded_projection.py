@@ -1,0 +1,62 @@
+"""Writes a recorded read model: a document per happening, of which the first stays."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from pymongo import InsertOne, ReplaceOne
+
+from services.query.mongo.bulk import why_unencodable, write
+from services.query.mongo.collections import CollectionSource
+from services.query.projector.incoming import UnreadableMessageError, read_event_or_outcome
+from services.query.projector.projection import Tally
+from services.query.read_model import Document, RecordedModel
+from shared.messaging.envelope import Delivery
+
+
+class RecordedProjection:
+    """Its messages don't depend on each other: one that can't be recorded is a dead letter, and nothing is parked.
+
+    `recorded` is told the ids of what was written or stood there already.
+    """
+
+    def __init__(
+        self,
+        model: RecordedModel,
+        collection: CollectionSource,
+        recorded: Callable[[Mapping[str, int]], None] = lambda versions: None,
+    ) -> None:
+        self.name = model.name
+        self._model = model
+        self._collection = collection
+        self._recorded = recorded
+
+    def read(self, delivery: Delivery) -> Document | None:
+        document = self._model.record(read_event_or_outcome(delivery))
+        if document is not None and (objection := why_unencodable(document)) is not None:
+            raise UnreadableMessageError(*objection)
+        return document
+
+    async def apply(self, messages: Sequence[Document | None]) -> Tally:
+        documents = [document for document in messages if document is not None]
+        tally = Tally(ignored=len(messages) - len(documents), newest=_newest(documents))
+        if not documents:
+            return tally
+        inserted = await write(self._collection(), [InsertOne(document) for document in documents])
+        superseded = await self._supersede([documents[index] for index in sorted(inserted.duplicate_keys)])
+        self._recorded({document["_id"]: 1 for document in documents})
+        tally.duplicate = len(inserted.duplicate_keys) - superseded
+        tally.applied = len(documents) - tally.duplicate
+        return tally
+
+    async def _supersede(self, documents: Sequence[Document]) -> int:
+        """Replaces what stands there already, where the model says so; gives the number of replaced documents."""
+        writes = [
+            ReplaceOne({"_id": document["_id"], **condition}, document)
+            for document in documents
+            if (condition := self._model.supersedes(document)) is not None
+        ]
+        return (await write(self._collection(), writes)).matched if writes else 0
+
+
+def _newest(documents: Sequence[Document]) -> datetime | None:
+    return max((document["time"] for document in documents if document["time"] is not None), default=None)

@@ -1,0 +1,60 @@
+"""What a read model is: data that the projector runs and the queries read."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from pymongo import IndexModel
+
+from services.query.domain_event import DomainEvent
+from shared.contracts.outcome import Accepted, Rejected
+from shared.messaging.topology import projection_queue
+
+Document: TypeAlias = dict[str, Any]
+"""A MongoDB document. Its `_id` is the aggregate's id (folded models) or the id of what happened (recorded models)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldedModel:
+    """One document per aggregate: the fold of its events.
+
+    `project(document, event)` is pure, gets None before the first event, and returns a new document without changing
+    the one it was given. It is called for each event in the order of versions, once, and only for types that are
+    known: `_id` and `version` are kept by the projector, which also passes over unknown types.
+    """
+
+    name: str
+    aggregate_type: str
+    project: Callable[[Document | None, DomainEvent], Document]
+    indexes: Sequence[IndexModel] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedModel:
+    """One document per happening, written once: the first stays.
+
+    `record` gives the document of an event or an outcome, or None where there is nothing to record. `supersedes` gives
+    the condition under which a document takes the place of the one that stands there already (None: never).
+    """
+
+    name: str
+    record: Callable[["DomainEvent | TimedOutcome"], Document | None]
+    supersedes: Callable[[Document], Mapping[str, Any] | None]
+    indexes: Sequence[IndexModel] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TimedOutcome:
+    """A command's outcome, and when it was sent (null when the sender did not say)."""
+
+    outcome: Accepted | Rejected
+    time: datetime | None
+
+
+ReadModel: TypeAlias = FoldedModel | RecordedModel
+
+
+def queue_of(model: ReadModel) -> str:
+    """Each read model has a queue of its own, so that a slow or paused one delays no other."""
+    return projection_queue(model.name)

@@ -1,0 +1,6 @@
+"""What became of each command: for `GetCommandStatus`."""
+
+from services.query.read_model import RecordedModel
+from services.query.read_models.command_status.record import record, supersedes
+
+COMMAND_STATUS = RecordedModel(name="command_status", record=record, supersedes=supersedes)

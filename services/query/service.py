@@ -1,0 +1,55 @@
+"""The running query service."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from services.query.mongo.catalogue_watch import CatalogueWatch
+from services.query.projector.folded_projection import FoldedProjection
+from services.query.projector.projector import Projector
+from services.query.query_bus import QueryBus
+from shared.messaging.responder import Responder
+from shared.runtime.background import BackgroundTasks
+
+LEAVING_SECONDS = 3.0
+"""Of the time to drain, kept for closing connections."""
+
+
+class QueryService:
+    """Projects and answers. `folded` are the projections by read model, for healing a parked aggregate."""
+
+    def __init__(
+        self,
+        *,
+        projectors: Sequence[Projector[Any]],
+        responder: Responder,
+        bus: QueryBus,
+        folded: Mapping[str, FoldedProjection],
+        watch: CatalogueWatch,
+        http_port: int,
+        drain_seconds: float,
+    ) -> None:
+        self._projectors = projectors
+        self._responder = responder
+        self._watch = watch
+        self._drain_seconds = max(0.0, drain_seconds - LEAVING_SECONDS)
+        self.bus = bus
+        self.folded = folded
+        self.http_port = http_port
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Runs until `stop` is set and the work in hand is done. Raises TaskEndedError when a part of it crashed."""
+        async with BackgroundTasks(stop) as tasks:
+            working = [
+                tasks.start(projector.run(), name=f"projector {projector.name}") for projector in self._projectors
+            ]
+            working.append(tasks.start(self._responder.run(), name="responder"))
+            tasks.start(self._watch.run(stop), name="mongodb watch")
+            await stop.wait()
+            for projector in self._projectors:
+                projector.stop()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._drain_seconds):
+                    await self._responder.stop()
+                    await asyncio.wait(working)

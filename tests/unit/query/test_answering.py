@@ -1,0 +1,126 @@
+import json
+import time
+from typing import Any
+
+import pytest
+from pymongo.errors import ServerSelectionTimeoutError
+
+from services.query.answering import Answering
+from services.query.freshness.demand import Demand
+from services.query.metrics import QueryMetrics
+from services.query.query_bus import QueryBus
+from shared.contracts.answer import Answered, AsOf, Failed
+from shared.contracts.queries import GetAllUsers, GetUserByEmail, GetUserById
+from tests.unit.query.given_events import NOON, delivery
+
+
+class Asked:
+    """A handler that keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.demand: Demand | None = None
+        self.error: Exception | None = None
+
+    async def __call__(self, query: Any, demand: Demand) -> Answered | Failed:
+        self.demand = demand
+        if self.error:
+            raise self.error
+        return Answered(data={"at": NOON, "asked": query.type}, as_of=AsOf(version=1, time=NOON))
+
+
+@pytest.fixture
+def handler() -> Asked:
+    return Asked()
+
+
+@pytest.fixture
+def answering(handler: Asked) -> Answering:
+    bus = QueryBus()
+    for contract in (GetUserById, GetUserByEmail, GetAllUsers):
+        bus.register(contract, handler)
+    return Answering(bus, QueryMetrics())
+
+
+async def ask(answering: Answering, query: str | None, body: Any, **properties: Any) -> dict[str, Any]:
+    reply = await answering(delivery(body, type=query, **properties))
+    assert reply.type == "QueryAnswer"
+    answer: dict[str, Any] = json.loads(reply.body)
+    return answer
+
+
+async def test_an_answer_carries_its_data_and_how_fresh_it_is(answering: Answering) -> None:
+    assert await ask(answering, "GetUserById", {"user_id": "alice"}) == {
+        "status": "ok",
+        "data": {"at": "2026-11-22T12:00:00Z", "asked": "GetUserById"},
+        "as_of": {"version": 1, "time": "2026-11-22T12:00:00Z"},
+    }
+
+
+@pytest.mark.parametrize("query", [None, "", "GetEverything", "getuserbyid"])
+async def test_an_unknown_question_is_told_which_there_are(answering: Answering, query: str | None) -> None:
+    error = (await ask(answering, query, {}))["error"]
+
+    assert (error["code"], error["retryable"]) == ("unknown_type", False)
+    assert error["message"] == "no such query; there are GetAllUsers, GetUserByEmail, GetUserById"
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "message"),
+    [
+        ("GetUserById", {}, "user_id: Field required"),
+        ("GetUserById", {"user_id": "alice", "as": "admin"}, "as: Extra inputs are not permitted"),
+        ("GetUserById", {"user_id": {"$gt": ""}}, "user_id: Input should be a valid string"),
+        ("GetUserByEmail", {"email": {"$where": "1"}}, "email: Input should be a valid string"),
+        ("GetAllUsers", {"status": {"$ne": None}}, "status: Input should be 'active' or 'deactivated'"),
+        ("GetAllUsers", {"cursor": {"$gt": ""}}, "cursor: Input should be a valid string"),
+        ("GetAllUsers", {"limit": 10**9}, "limit: Input should be less than or equal to 500"),
+        ("GetAllUsers", {"limit": True}, "limit: Input should be a valid integer"),
+        ("GetAllUsers", b"", "body is empty"),
+        ("GetAllUsers", b"[]", "body is not a JSON object"),
+        ("GetAllUsers", b"{" * 100_000, "body of 100000 bytes is over the limit of 65536"),
+        ("GetUserByEmail", {"email": "a\x00@example.com"}, "a string holds a NUL"),
+        ("GetUserByEmail", {"email": "\ud800@example.com"}, "a string holds a lone surrogate"),
+    ],
+)
+async def test_a_malformed_question_is_told_what_is_wrong(
+    answering: Answering, handler: Asked, query: str, body: Any, message: str
+) -> None:
+    error = (await ask(answering, query, body))["error"]
+
+    assert (error["code"], error["retryable"]) == ("invalid_message", False)
+    assert message in error["message"]
+    assert handler.demand is None
+
+
+async def test_a_faulty_header_is_named(answering: Answering) -> None:
+    error = (await ask(answering, "GetUserById", {"user_id": "a"}, headers={"consistency-token": "alice"}))["error"]
+
+    assert error["code"] == "invalid_message"
+    assert error["message"].startswith("consistency-token: ")
+
+
+async def test_compressed_bodies_are_not_opened(answering: Answering) -> None:
+    error = (await ask(answering, "GetUserById", {"user_id": "a"}, content_encoding="gzip"))["error"]
+
+    assert error["message"] == "content_encoding: must not be set"
+
+
+@pytest.mark.parametrize("failure", [ServerSelectionTimeoutError("mongo.internal:27017"), KeyError("secret")])
+async def test_a_failure_of_ours_gives_nothing_away(answering: Answering, handler: Asked, failure: Exception) -> None:
+    handler.error = failure
+
+    assert (await ask(answering, "GetUserById", {"user_id": "alice"}))["error"] == {
+        "code": "internal",
+        "message": "the question could not be answered now",
+        "retryable": True,
+    }
+
+
+async def test_a_wait_ends_before_the_deadline_of_the_question(answering: Answering, handler: Asked) -> None:
+    headers = {"consistency-token": "user/alice@3", "max-wait-ms": 5000}
+    now = time.monotonic()
+
+    await ask(answering, "GetUserById", {"user_id": "a"}, headers=headers, expiration="800", received_at=now)
+
+    assert handler.demand is not None
+    assert 0.5 < handler.demand.max_wait <= 0.75
