@@ -1,0 +1,51 @@
+import re
+
+from shared.messaging.topology import PERMISSIONS, ProjectionQueue, Queue, topology
+
+
+def may(user: str, right: str, name: str) -> bool:
+    permission = next(permission for permission in PERMISSIONS if permission.user == user)
+    return re.search(getattr(permission, right), name) is not None
+
+
+def test_queues_carry_only_arguments_that_can_never_change() -> None:
+    arguments = {queue.name: dict(queue.arguments) for queue in topology(partitions=2).queues}
+
+    assert arguments["commands.1"] == {"x-queue-type": "quorum", "x-single-active-consumer": True}
+    assert arguments["projections.users"] == {"x-queue-type": "quorum", "x-single-active-consumer": True}
+    assert arguments["queries"] == {"x-queue-type": "classic"}
+    assert arguments["dead-letters"] == {"x-queue-type": "quorum"}
+    assert "commands.2" not in arguments
+
+
+def test_a_read_model_gets_a_queue_of_its_own() -> None:
+    built = topology(projections=(ProjectionQueue("stats", (("events", "user.#"), ("outcomes", "#"))),))
+
+    assert Queue("projections.stats", single_active_consumer=True) in built.queues
+    assert {(b.exchange, b.routing_key) for b in built.bindings if b.queue == "projections.stats"} == {
+        ("events", "user.#"),
+        ("outcomes", "#"),
+    }
+
+
+def test_every_partition_has_the_same_weight() -> None:
+    weights = {binding.routing_key for binding in topology().bindings if binding.exchange == "commands"}
+
+    assert weights == {"1"}
+
+
+def test_services_configure_nothing() -> None:
+    assert not may("command", "configure", "commands.0")
+    assert not may("query", "configure", "queries")
+
+
+def test_each_user_may_do_what_it_must_and_no_more() -> None:
+    assert all(may("command", "write", name) for name in ("events", "outcomes", "dead-letters", "amq.default"))
+    assert all(may("command", "read", name) for name in ("commands.0", "commands.11", "event-log", "dead-letters"))
+    assert not any(may("command", right, name) for right in ("write", "read") for name in ("queries", "commands"))
+    assert all(may("query", "read", name) for name in ("queries", "projections.users"))
+    assert not any(may("query", "write", name) for name in ("events", "commands", "outcomes"))
+    assert all(may("client", "write", name) for name in ("commands", "queries", "subscriber.x", "reply.x"))
+    assert not any(may("client", "write", name) for name in ("events", "amq.default", "dead-letters", "commands.0"))
+    assert not any(may("client", "read", name) for name in ("queries", "commands.0", "outcomes", "dead-letters"))
+    assert may("ops", "read", "dead-letters")
