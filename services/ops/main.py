@@ -33,7 +33,7 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one call and gives its exit code; see `ExitCode`."""
-    configure_logging("error", "auto")
+    configure_logging("critical")
     try:
         result = command_line()(list(arguments), exit_on_error=False, result_action="return_value")
     except CycloptsError:

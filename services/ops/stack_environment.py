@@ -7,6 +7,7 @@ from pathlib import Path
 
 STATE_FOLDER = ".native"
 ENV_FILE = "env"
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 def find_env_file(start: Path) -> Path | None:
@@ -30,4 +31,4 @@ def read_env_file(file: Path) -> dict[str, str]:
 def _folders(start: Path) -> Iterator[Path]:
     yield start
     yield from start.parents
-    yield Path(__file__).resolve().parents[2]
+    yield PROJECT

@@ -18,8 +18,8 @@ def configure_logging(
 ) -> None:
     """Routes structlog and the standard library's loggers to one handler on `stream` (stderr).
 
-    `level` is for our own packages; libraries always log from WARNING up, because what they say below that holds
-    payloads (pymongo its commands, SQLAlchemy its parameters). `auto` is `console` on a terminal, else `json`.
+    `level` is for our own packages; libraries never log below WARNING, because what they say there holds payloads
+    (pymongo its commands, SQLAlchemy its parameters). `auto` is `console` on a terminal, else `json`.
     """
     stream = stream if stream is not None else sys.stderr
     pretty = form == "console" or (form == "auto" and stream.isatty())
@@ -47,8 +47,8 @@ def configure_logging(
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(logging.WARNING)
     threshold = logging.getLevelNamesMapping()[level.upper()]
+    root.setLevel(max(logging.WARNING, threshold))
     for package in OUR_PACKAGES:
         logging.getLogger(package).setLevel(threshold)
     structlog.configure(

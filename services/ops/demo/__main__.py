@@ -15,7 +15,7 @@ from shared.runtime.logging import configure_logging
 
 
 def main() -> int:
-    configure_logging("error")
+    configure_logging("critical")
     try:
         asyncio.run(_tell())
     except (NotAsToldError, OpsError, ClientError) as error:
