@@ -10,7 +10,7 @@ _lines = 0
 
 
 def say(text: str) -> None:
-    global _lines  # noqa: PLW0603 - how much the terminal shows is one thing for the whole process
+    global _lines
     _lines += 1
     print(text, file=sys.stderr, flush=True)
 
