@@ -73,7 +73,8 @@ class Responder:
         await self._consumer.stop()
 
     async def _serve(self, request: Delivery) -> None:
-        self._finished.append((request, await self._answer(request)))
+        reply = await self._answer(request)
+        self._finished.append((request, reply))
         if self._settling is None or self._settling.done():
             self._settling = asyncio.create_task(self._settle())
 

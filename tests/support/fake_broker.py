@@ -167,6 +167,11 @@ class FakeBatchConsumer:
                 self._unacked.pop(delivery.delivery_tag, None)
         self.fetch()
 
+    @property
+    def unacked(self) -> int:
+        """How many messages it holds."""
+        return len(self._unacked)
+
     async def requeue(self, deliveries: Sequence[Delivery]) -> None:
         given_back: dict[str, list[Delivery]] = {}
         for delivery in sorted(deliveries, key=lambda delivery: delivery.delivery_tag):

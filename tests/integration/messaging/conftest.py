@@ -1,0 +1,20 @@
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.integration.messaging.stages import FakeStage, RabbitStage, Stage, rabbit_stage
+
+
+@pytest.fixture
+async def rabbit(amqp_admin_url: str, rabbitmq_api_url: str) -> AsyncIterator[RabbitStage]:
+    async with rabbit_stage(amqp_admin_url, rabbitmq_api_url) as stage:
+        yield stage
+
+
+@pytest.fixture(params=["rabbitmq", "fake"])
+async def stage(request: pytest.FixtureRequest, amqp_admin_url: str, rabbitmq_api_url: str) -> AsyncIterator[Stage]:
+    if request.param == "fake":
+        yield FakeStage()
+        return
+    async with rabbit_stage(amqp_admin_url, rabbitmq_api_url) as real:
+        yield real
