@@ -80,7 +80,7 @@ class CqrsClient:
             caller = await opened.enter_async_context(RpcClient(connection))
 
             def subscribe(keys: Sequence[str]) -> AbstractAsyncContextManager[AsyncIterator[CloudEvent]]:
-                return subscription(amqp_url, keys, uuid7(), connect_timeout=connect_timeout)
+                return subscription(amqp_url, keys, f"{name}: events", uuid7(), connect_timeout=connect_timeout)
 
             yield cls(publisher, caller, subscribe, read_your_writes=read_your_writes)
 

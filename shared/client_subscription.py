@@ -22,7 +22,7 @@ logger = structlog.stdlib.get_logger(__name__)
 
 @asynccontextmanager
 async def subscription(
-    amqp_url: str, binding_keys: Sequence[str], subscriber_id: UUID, *, connect_timeout: float
+    amqp_url: str, binding_keys: Sequence[str], name: str, subscriber_id: UUID, *, connect_timeout: float
 ) -> AsyncIterator[AsyncIterator[CloudEvent]]:
     """Inside the block, every event published since it was entered whose routing key matches one of the keys.
 
@@ -30,7 +30,9 @@ async def subscription(
     """
     arrived: asyncio.Queue[AbstractIncomingMessage | None] = asyncio.Queue()
     try:
-        connection = await aio_pika.connect(amqp_url, timeout=connect_timeout)
+        connection = await aio_pika.connect(
+            amqp_url, timeout=connect_timeout, client_properties={"connection_name": name}
+        )
     except (OSError, TimeoutError, aio_pika.exceptions.AMQPError) as error:
         raise NotConnectedError(f"can't reach the broker: {in_one_line(error)}") from error
     connection.close_callbacks.add(lambda *_: arrived.put_nowait(None))

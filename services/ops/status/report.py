@@ -14,6 +14,7 @@ from services.ops.status.parked import parked_by_model
 from services.ops.status.queues import QueueState, missing_queues, queue_states, vhost_of
 from services.ops.status.readiness import Readiness, readiness
 from services.ops.status.write_side import WriteSide, write_side
+from shared.messaging.management_api import ManagementApiError
 from shared.runtime.errors import in_one_line
 
 OUTBOX_PATIENCE_SECONDS = 60.0
@@ -73,7 +74,7 @@ async def status_report(settings: OpsSettings) -> StatusReport:
 async def _or_unavailable(part: Awaitable[T]) -> T | Unavailable:
     try:
         return await part
-    except (OSError, TimeoutError, ValueError, aiohttp.ClientError, SQLAlchemyError, PyMongoError) as error:
+    except (OSError, TimeoutError, ManagementApiError, aiohttp.ClientError, SQLAlchemyError, PyMongoError) as error:
         return Unavailable(in_one_line(error))
 
 
