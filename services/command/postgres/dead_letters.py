@@ -31,7 +31,7 @@ COLUMNS = (
 
 _arrived = (
     unnested(dead_letters, *COLUMNS)
-    .add_columns(func.unnest(bindparam("redelivered", type_=ARRAY(Boolean))).label("redelivered"))
+    .add_columns(func.unnest(bindparam("all_redelivered", type_=ARRAY(Boolean))).label("redelivered"))
     .cte("arrived")
 )
 _known = (

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Row, Text, bindparam, func, select, true
+from sqlalchemy import BigInteger, Row, Text, bindparam, cast, func, select, true
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -33,11 +33,15 @@ ENVELOPE_BYTES = 700
 
 APPEND = insert_rows(events, *COLUMNS).returning(events.c.position, events.c.event_id)
 
-_cursors = func.unnest(
-    bindparam("types", type_=ARRAY(Text)),
-    bindparam("ids", type_=ARRAY(Text)),
-    bindparam("after", type_=ARRAY(BigInteger)),
-).table_valued("type", "id", "after", with_ordinality="number", name="cursor")
+_cursors = (
+    func.unnest(
+        bindparam("types", type_=ARRAY(Text)),
+        bindparam("ids", type_=ARRAY(Text)),
+        bindparam("after", type_=ARRAY(BigInteger)),
+    )
+    .table_valued("type", "id", "after", with_ordinality="number", name="cursor")
+    .render_derived()
+)
 _after = (
     select(events)
     .where(
@@ -53,7 +57,7 @@ READ = (
     select(
         _after,
         (
-            func.sum(func.octet_length(func.cast(_after.c.data, Text)) + ENVELOPE_BYTES)
+            func.sum(func.octet_length(cast(_after.c.data, Text)) + ENVELOPE_BYTES)
             .over(order_by=(_cursors.c.number, _after.c.version))
             .label("bytes")
         ),

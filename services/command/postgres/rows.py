@@ -18,12 +18,17 @@ def unnested(table: Table, *columns: str) -> Select[Any]:
     for name in columns:
         type_ = table.c[name].type
         if isinstance(type_, JSONB):
-            elements.append(cast(func.unnest(bindparam(name, type_=ARRAY(Text))), JSONB).label(name))
+            elements.append(cast(func.unnest(bindparam(_parameter(name), type_=ARRAY(Text))), JSONB).label(name))
         else:
-            elements.append(func.unnest(bindparam(name, type_=ARRAY(type_)), type_=type_).label(name))
+            elements.append(func.unnest(bindparam(_parameter(name), type_=ARRAY(type_)), type_=type_).label(name))
     return select(*elements)
 
 
 def in_columns(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Mapping[str, list[Any]]:
     """Rows turned into one list for each column; `rows` may not be empty."""
-    return {name: list(values) for name, values in zip(columns, zip(*rows, strict=True), strict=True)}
+    return {_parameter(name): list(values) for name, values in zip(columns, zip(*rows, strict=True), strict=True)}
+
+
+def _parameter(column: str) -> str:
+    # SQLAlchemy takes a parameter with the very name of a column for that column's new value.
+    return f"all_{column}"

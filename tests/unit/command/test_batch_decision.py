@@ -20,6 +20,7 @@ from tests.unit.command.deliveries import ALICE, SOME_ID, delivery
 
 BUS = command_bus()
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+ALICES_STATE = User(ALICE["user_id"], ALICE["name"], ALICE["email"])
 BOB = {"user_id": "bob", "name": "Bob", "email": "bob@example.com"}
 
 
@@ -105,7 +106,7 @@ def test_a_command_of_the_past_gets_its_outcome_again() -> None:
 @pytest.mark.parametrize(("expected", "outcome"), [(4, "accepted"), (3, "version_conflict"), (5, "version_conflict")])
 def test_the_expected_version_must_be_the_actual_one(expected: int, outcome: str) -> None:
     command = arrived({"user_id": "alice", "name": "Al"}, "RenameUser", headers={"expected-version": expected})
-    decision = decided(command, users=[User(**ALICE)])
+    decision = decided(command, users=[ALICES_STATE])
     assert outcomes(decision) == [outcome]
 
 
@@ -114,7 +115,7 @@ def test_an_outcome_that_no_event_tells_of_is_announced() -> None:
         arrived({"user_id": "alice", "name": "Alice"}, "RenameUser"),
         arrived({"user_id": "nobody", "name": "N"}, "RenameUser"),
         arrived({"user_id": "alice", "name": "Al"}, "RenameUser"),
-        users=[User(**ALICE)],
+        users=[ALICES_STATE],
     )
     assert outcomes(decision) == ["accepted", "user_not_found", "accepted"]
     assert decision.announced == [decision.replies[0][1], decision.replies[1][1]]

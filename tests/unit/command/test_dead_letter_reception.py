@@ -61,7 +61,13 @@ def test_what_another_service_sends_keeps_the_reason_it_came_with() -> None:
 
 
 def test_a_message_without_any_reason_is_a_dead_letter_all_the_same() -> None:
-    for headers in ({}, {"x-death": "odd"}, {"x-death": []}, {"x-death": [{"reason": 3, "queue": b"\xff"}]}):
+    odd: list[dict[str, Any]] = [
+        {},
+        {"x-death": "odd"},
+        {"x-death": []},
+        {"x-death": [{"reason": 3, "queue": b"\xff"}]},
+    ]
+    for headers in odd:
         arrival = receive(delivery(queue="dead-letters", headers=headers))
         assert isinstance(arrival, Unprocessable)
         assert arrival.letter.reason == "unknown"
