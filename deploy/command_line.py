@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from deploy import docker_stack, native_commands
 from deploy.choice import chosen_stack
@@ -32,6 +33,7 @@ def _run(arguments: argparse.Namespace) -> None:
         "kill": lambda: native_commands.kill(arguments.part),
         "start": lambda: native_commands.start(arguments.part),
         "stop": lambda: native_commands.stop(arguments.part),
+        "secrets": lambda: docker_stack.write_secrets(arguments.folder),
     }
     if arguments.command in native_only:
         native_only[arguments.command]()
@@ -64,6 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     }.items():
         commands.add_parser(name, help=text)
     commands.add_parser("venv", help="make the virtual environment").add_argument("--dev", action="store_true")
+    secrets = commands.add_parser("secrets", help="write random secrets for docker compose into a folder")
+    secrets.add_argument("folder", type=Path)
     commands.add_parser("logs", help="follow the logs").add_argument("part", nargs="?")
     for name, text in {"kill": "kill -9 a part (native)", "start": "start a part", "stop": "stop a part"}.items():
         commands.add_parser(name, help=text).add_argument("part")

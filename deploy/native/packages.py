@@ -19,11 +19,11 @@ _INSTALL = Path(__file__).with_name("install-packages.sh")
 
 def install_missing(log: Path, *, servers: bool = True) -> None:
     """Installs what is missing, with sudo when not root. Raises StackError with the command to type when it can't."""
-    if sys.platform != "linux":
-        raise StackError("the native stack runs on Linux only: start Docker and use STACK=docker")
     packages = missing_packages(servers=servers)
     if not packages:
         return
+    if sys.platform != "linux":
+        raise StackError("the native stack runs on Linux only: start Docker and use STACK=docker")
     by_hand = f"apt-get install --no-install-recommends {' '.join(packages)}"
     if not shutil.which("apt-get"):
         raise StackError(

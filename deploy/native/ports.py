@@ -46,7 +46,7 @@ def _owner(port: int) -> str:
         for fields in (line.split() for line in Path(table).read_text().splitlines()[1:])
         if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port
     }
-    for process in Path("/proc").iterdir():
+    for process in Path("/proc").iterdir() if inodes else ():
         if not process.name.isdigit():
             continue
         try:

@@ -20,14 +20,14 @@ NAMES = (
 )
 
 
-def make_secrets(folder: Path) -> None:
-    """Writes every secret that is missing, at random, readable by the owner only. What exists stays."""
+def make_secrets(folder: Path, mode: int = 0o600) -> None:
+    """Writes every secret that is missing, at random. What exists stays."""
     for name in NAMES:
         file = folder / name
         if file.exists():
             continue
         value = base64.b64encode(os.urandom(96)).decode() if name == "mongo_keyfile" else secrets.token_urlsafe(24)
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as opened:
             opened.write(value + "\n")
 
 
