@@ -7,10 +7,15 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+UNFOLDED = 1000
 
-def show(renderable: RenderableType) -> None:
-    """A result for a person, on stdout."""
-    Console(highlight=False).print(renderable)
+
+def show(renderable: RenderableType, *, fold: bool = False) -> None:
+    """A result for a person, on stdout. Lines are as long as they need to be, so that they can be searched and copied.
+
+    With `fold` they are as wide as the terminal.
+    """
+    Console(highlight=False, width=None if fold else UNFOLDED).print(renderable, crop=False)
 
 
 def show_json(document: Any) -> None:

@@ -15,7 +15,7 @@ def commands(*, json: bool = False) -> ExitCode:
     json
         Their JSON Schemas as one document on stdout.
     """
-    show_json(contracts_json(COMMANDS)) if json else show(contracts_table(COMMANDS))
+    show_json(contracts_json(COMMANDS)) if json else show(contracts_table(COMMANDS), fold=True)
     return ExitCode.OK
 
 
@@ -27,5 +27,5 @@ def queries(*, json: bool = False) -> ExitCode:
     json
         Their JSON Schemas as one document on stdout.
     """
-    show_json(contracts_json(QUERIES)) if json else show(contracts_table(QUERIES))
+    show_json(contracts_json(QUERIES)) if json else show(contracts_table(QUERIES), fold=True)
     return ExitCode.OK

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from services.ops.rendering.answer import answer_text
 from services.ops.rendering.outcome import outcome_text
+from services.ops.terminal import UNFOLDED
 from shared.client import CqrsClient
 from shared.client_messages import Question
 from shared.contracts.answer import Answered, Failed
@@ -36,15 +37,18 @@ class Narrator:
 
     def __init__(self, client: CqrsClient) -> None:
         self._client = client
-        self._console = Console(highlight=False)
+        self._console = Console(highlight=False, width=UNFOLDED)
         self._chapters = 0
 
     def chapter(self, title: str) -> None:
         self._chapters += 1
         self._console.print(Text(f"\n{self._chapters}. {title}", style="bold"))
 
+    def end(self, text: str) -> None:
+        self._console.print(Text(f"\n{text}", style="bold green"))
+
     def show(self, renderable: RenderableType) -> None:
-        self._console.print(Padding(renderable, (0, 0, 0, 3)))
+        self._console.print(Padding(renderable, (0, 0, 0, 3), expand=False), crop=False)
 
     def aside(self, text: str) -> None:
         self.show(Text(text, style="dim"))
@@ -74,5 +78,5 @@ class Narrator:
 
     def _prompt(self, verb: str, name: str, message: object, *options: str) -> None:
         fields = message.model_dump(exclude_unset=True) if isinstance(message, BaseModel) else {}
-        words = [*(f"{field}={value}" for field, value in fields.items()), *options]
-        self.show(Text(f"$ cqrs {verb} {name} {shlex.join(words)}", style="cyan"))
+        words = [*(f"{field}={shlex.quote(str(value))}" for field, value in fields.items()), *options]
+        self.show(Text(f"$ cqrs {verb} {name} {' '.join(words)}", style="cyan"))

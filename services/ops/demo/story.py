@@ -5,7 +5,6 @@ import time
 from collections.abc import Sequence
 from uuid import UUID
 
-from rich.text import Text
 from uuid_utils.compat import uuid7
 
 from services.ops.demo.narrator import PATIENCE, Narrator, NotAsToldError, as_told
@@ -31,7 +30,7 @@ async def tell(narrator: Narrator, happened: Sequence[CloudEvent], *, run: str) 
     await the_same_command_twice_is_applied_once(narrator, alice)
     await the_log_shows_it(narrator, happened, alice, bob)
     await the_rejection_is_remembered(narrator, rejected)
-    narrator.show(Text(f"\nAs told, in {time.perf_counter() - begin:.1f} s.", style="bold green"))
+    narrator.end(f"As told, in {time.perf_counter() - begin:.1f} s.")
 
 
 async def alice_is_created_and_read(narrator: Narrator, alice: str) -> None:

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -35,7 +34,7 @@ def _fields(data: BaseModel) -> RenderableType:
 def _page(items: list[BaseModel], next_cursor: str | None) -> RenderableType:
     if not items:
         return Text("none", style="dim")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=None, header_style="dim", pad_edge=False)
     names = list(type(items[0]).model_fields)
     for name in names:
         table.add_column(name, overflow="fold")

@@ -1,5 +1,7 @@
 """An outcome for a person."""
 
+import json
+
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -18,16 +20,15 @@ HINTS = {
 
 
 def outcome_text(outcome: Accepted | Rejected) -> RenderableType:
-    """One line, and for a rejection what to do about it."""
+    """One line, and another that says how to go on."""
     if isinstance(outcome, Accepted):
-        return Text.assemble(
-            ("accepted", "bold green"),
-            f"  {outcome.aggregate_id} is at version {outcome.version}",
-            (f"  token {outcome.consistency_token}  command {outcome.command_id}", "dim"),
+        return Group(
+            Text.assemble(("accepted", "bold green"), f"  {outcome.aggregate_id} is at version {outcome.version}"),
+            Text(f"          token {outcome.consistency_token}  command {outcome.command_id}", style="dim"),
         )
     lines = [Text.assemble(("rejected", "bold red"), f"  {outcome.error.code}: {outcome.error.message}")]
     if outcome.error.details:
-        lines.append(Text(f"          {outcome.error.details}", style="dim"))
+        lines.append(Text(f"          {json.dumps(outcome.error.details, ensure_ascii=False)}", style="dim"))
     hint = HINTS.get(RejectionCode(outcome.error.code)) if outcome.error.code in set(RejectionCode) else None
     if hint:
         lines.append(Text(f"          {hint}", style="dim"))

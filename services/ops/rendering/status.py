@@ -3,7 +3,6 @@
 from dataclasses import asdict
 from typing import Any
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -15,7 +14,9 @@ from services.ops.status.report import StatusReport, Unavailable
 def status_text(report: StatusReport) -> RenderableType:
     troubles = report.troubles
     head = Text("degraded", style="bold red") if troubles else Text("ok", style="bold green")
-    return Group(head, *(Text(f"  {trouble}", style="red") for trouble in troubles), _parts(report), _queues(report))
+    return Group(
+        head, *(Text(f"  {trouble}", style="red") for trouble in troubles), _parts(report), Text(), _queues(report)
+    )
 
 
 def status_json(report: StatusReport) -> dict[str, Any]:
@@ -58,7 +59,7 @@ def _parts(report: StatusReport) -> Table:
 def _queues(report: StatusReport) -> RenderableType:
     if isinstance(report.queues, Unavailable):
         return Text()
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=None, header_style="dim", pad_edge=False)
     for name, justify in (("queue", "left"), ("ready", "right"), ("in hand", "right"), ("consumers", "right")):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for queue in report.queues:

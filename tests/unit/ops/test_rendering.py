@@ -36,7 +36,10 @@ def answered(data: BaseModel) -> Answered[BaseModel]:
 def test_an_accepted_outcome_tells_version_and_token() -> None:
     outcome = Accepted(command_id=ID, aggregate_id="alice", version=3, consistency_token="user/alice@3")
     text = plain_text(outcome_text(outcome))
-    assert "accepted  alice is at version 3  token user/alice@3" in text
+    assert text.splitlines() == [
+        "accepted  alice is at version 3",
+        f"          token user/alice@3  command {ID}",
+    ]
 
 
 @pytest.mark.parametrize("code", list(RejectionCode))
