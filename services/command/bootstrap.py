@@ -136,12 +136,13 @@ async def bootstrap(
         bus = command_bus()
         transaction = BatchTransaction(engine, bus, STORES, clock=clock, new_id=new_id)
 
-        def pipeline(name: str, source: AmqpBatchConsumer, receive: Receive) -> Pipeline:
+        def pipeline(name: str, source: AmqpBatchConsumer, receive: Receive, batch_size: int) -> Pipeline:
             outage = Outage(name, stopping)
             health.add(f"database: {name}", lambda: outage.trouble)
             health.add(f"consumer: {name}", lambda: source.trouble)
             execution = Execution(transaction, outage, is_current=source.is_current, stopping=stopping, metrics=metrics)
-            return Pipeline(source, receive, execution, Completion(engine, publisher, replier, source, metrics=metrics))
+            completion = Completion(engine, publisher, replier, source, metrics=metrics)
+            return Pipeline(source, receive, execution, completion, batch_size=batch_size)
 
         commands = await consumer(
             commands_queues(settings.partitions), prefetch=settings.prefetch, max_batch=settings.batch_size
@@ -149,8 +150,8 @@ async def bootstrap(
         letters = await consumer([DEAD_LETTERS], prefetch=DEAD_LETTER_BATCH, max_batch=DEAD_LETTER_BATCH)
         requests = await consumer([EVENT_LOG], prefetch=REQUEST_PREFETCH, max_batch=REQUEST_PREFETCH)
         pipelines = [
-            pipeline("commands", commands, partial(receive_command, bus)),
-            pipeline("dead letters", letters, partial(receive_dead_letter, bus)),
+            pipeline("commands", commands, partial(receive_command, bus), settings.batch_size),
+            pipeline("dead letters", letters, partial(receive_dead_letter, bus), DEAD_LETTER_BATCH),
         ]
         yield CommandService(
             health=health,

@@ -60,7 +60,7 @@ class Parts:
             completion = Completion(
                 self.engine, self.broker.publisher(), self.broker.replier(), consumer, metrics=self.metrics
             )
-            pipeline = Pipeline(consumer, partial(receive_command, bus), execution, completion)
+            pipeline = Pipeline(consumer, partial(receive_command, bus), execution, completion, batch_size=max_batch)
             running = asyncio.create_task(pipeline.run())
             try:
                 yield
