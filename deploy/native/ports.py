@@ -1,21 +1,34 @@
 """Ports on the loopback interface: free or taken, and by whom."""
 
 import socket
+import time
 from pathlib import Path
 
 from deploy.native.errors import StackError
+
+_PATIENCE_SECONDS = 1.0
 
 
 def require_free(ports: dict[int, str], base: int) -> None:
     """`ports` maps each port to what it is for. Raises StackError that names the first one taken."""
     for port, purpose in ports.items():
-        if not is_free(port):
+        if not _becomes_free(port):
             owner = _owner(port)
             by = f"by {owner}" if owner else "by another program"
             other = base + 1000 if base + 1000 < 31000 else 20000
             raise StackError(
                 f"port {port} ({purpose}) is taken {by}: stop it, or choose other ports: make up CQRS_PORT_BASE={other}"
             )
+
+
+def _becomes_free(port: int) -> bool:
+    """A process that has just ended may hold its port a moment longer."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not is_free(port):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def is_free(port: int) -> bool:

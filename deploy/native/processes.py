@@ -138,9 +138,14 @@ def _send_one(pid: int, number: signal.Signals) -> None:
 
 
 def _start_time(pid: int) -> int | None:
-    """Clock ticks from boot to the start of the process; None when it is gone or a zombie."""
+    """Clock ticks from boot to the start of the process; None when it is gone or a zombie.
+
+    A zombie with threads left is still ending: until they are gone, so are not its files and ports.
+    """
     fields = _stat(pid)
-    return int(fields[19]) if fields and fields[0] not in "ZX" else None
+    if not fields or (fields[0] in "ZX" and int(fields[17]) <= 1):
+        return None
+    return int(fields[19])
 
 
 def _stat(pid: int) -> list[str] | None:
