@@ -1,6 +1,7 @@
 """Where the system is that `cqrs` works with."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -32,10 +33,7 @@ def load_ops_settings() -> OpsSettings:
     """From the environment; what is not set there from the stack of this project. Raises OpsError."""
     file = find_env_file(Path.cwd())
     try:
-        for name, value in (read_env_file(file) if file else {}).items():
-            if name.startswith(PREFIX) and not os.environ.get(f"{name}_FILE"):
-                os.environ.setdefault(name, value)
-        return load_settings(OpsSettings)
+        return load_settings(OpsSettings, **_not_in_environment(read_env_file(file) if file else {}))
     except InvalidSettingsError as error:
         raise UsageError("; ".join(error.lines)) from error
     except (OSError, ValueError) as error:
@@ -51,3 +49,14 @@ def required(settings: OpsSettings, name: str) -> str:
             'start one with `make up`, or set it with `eval "$(make -s env)"`'
         )
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+def _not_in_environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """Those that are settings of ours, by the name of the field."""
+    return {
+        field: variables[name]
+        for field in OpsSettings.model_fields
+        if (name := f"{PREFIX}{field.upper()}") in variables
+        and not os.environ.get(name)
+        and not os.environ.get(f"{name}_FILE")
+    }

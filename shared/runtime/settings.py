@@ -61,11 +61,11 @@ class ServiceSettings(Settings):
     drain_seconds: float = Field(default=20.0, gt=0)
 
 
-def load_settings(settings_type: type[SettingsT]) -> SettingsT:
-    """Reads the environment. Raises InvalidSettingsError."""
+def load_settings(settings_type: type[SettingsT], **given: Any) -> SettingsT:
+    """Reads the environment; what is `given`, by the name of its field, counts more. Raises InvalidSettingsError."""
     prefix = _prefix(settings_type)
     try:
-        return settings_type()
+        return settings_type(**given)
     except ValidationError as error:
         faults = error.errors(include_input=False, include_url=False, include_context=False)
         lines = [_line(prefix, fault["loc"], fault["type"], fault["msg"]) for fault in faults]

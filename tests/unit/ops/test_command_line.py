@@ -1,18 +1,38 @@
-"""`cqrs` as its users run it: a process, its exit code, its stdout and its stderr."""
+"""What a call of `cqrs` says, and how it ends."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
+
+from services.ops.main import run
 
 ROOT = Path(__file__).parents[3]
+NOWHERE = "127.0.0.1:1"
 
 
-def cqrs(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("CQRS_")}
+@pytest.fixture(autouse=True)
+def no_system_and_logging_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in [name for name in os.environ if name.startswith("CQRS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("CQRS_STATE_DIR", "/nonexistent")
+    monkeypatch.setenv("COLUMNS", "200")
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+    for package in ("services", "shared"):
+        logging.getLogger(package).setLevel(logging.NOTSET)
+    structlog.reset_defaults()
+
+
+def process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "services.ops", *arguments],
         capture_output=True,
@@ -20,69 +40,73 @@ def cqrs(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
         timeout=30,
         check=False,
         cwd=ROOT,
-        env=variables | {"CQRS_STATE_DIR": "/nonexistent", "COLUMNS": "200"} | environment,
+        env=os.environ | environment,
     )
 
 
-def test_help_tells_the_commands_and_the_exit_codes() -> None:
-    done = cqrs("--help")
-    assert (done.returncode, done.stderr) == (0, "")
+def test_help_tells_the_commands_and_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
     for word in ("send", "query", "events", "status", "commands", "queries", "4 degraded"):
-        assert word in done.stdout
+        assert word in out
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("frobnicate",), "frobnicate"),
-        (("send",), "COMMAND"),
-        (("send", "CreateUser", "--frobnicate"), "--frobnicate"),
-        (("send", "CreateUser", "--timeout", "soon"), "soon"),
-        (("send", "CreateUser", "--id", "7"), "7"),
-        (("send", "CreatUser"), "did you mean 'CreateUser'?"),
-        (("send", "CreateUser", "user_id=alice"), "CreateUser: name is missing; email is missing"),
-        (("query", "GetAllUsers", "limit=many"), "limit: "),
-        (("events", "tail", "--type", "UserCreate"), "did you mean 'UserCreated'?"),
-        (("events", "tail", "--aggregate", "alice"), "user/alice"),
-        (("send", "RenameUser", "user_id=alice", "name=A"), "CQRS_AMQP_URL is not set"),
-        (("status",), "CQRS_AMQP_URL is not set"),
+        (["frobnicate"], "frobnicate"),
+        (["send"], "COMMAND"),
+        (["send", "CreateUser", "--frobnicate"], "--frobnicate"),
+        (["send", "CreateUser", "--timeout", "soon"], "soon"),
+        (["send", "CreateUser", "--timeout", "0"], "Must be > 0"),
+        (["send", "CreateUser", "--id", "7"], "7"),
+        (["send", "CreatUser"], "did you mean 'CreateUser'?"),
+        (["send", "CreateUser", "user_id=alice"], "CreateUser: name is missing; email is missing"),
+        (["query", "GetAllUsers", "limit=many"], "limit: "),
+        (["events", "tail", "--type", "UserCreate"], "did you mean 'UserCreated'?"),
+        (["events", "tail", "--aggregate", "alice"], "user/alice"),
+        (["send", "RenameUser", "user_id=alice", "name=A"], "CQRS_AMQP_URL is not set"),
+        (["status"], "CQRS_AMQP_URL is not set"),
     ],
 )
-def test_a_wrong_call_ends_with_2_and_says_why_on_stderr(arguments: tuple[str, ...], said: str) -> None:
-    done = cqrs(*arguments)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
+def test_a_wrong_call_ends_with_2_and_says_why_on_stderr(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
 
 
 def test_no_broker_ends_with_3_and_one_line_without_a_password() -> None:
-    done = cqrs("query", "GetUserById", "user_id=alice", CQRS_AMQP_URL="amqp://u:s3cret@127.0.0.1:1/cqrs")
+    done = process("query", "GetUserById", "user_id=alice", CQRS_AMQP_URL=f"amqp://u:s3cret@{NOWHERE}/cqrs")
     assert (done.returncode, done.stdout) == (3, "")
     assert len(done.stderr.splitlines()) == 1
-    assert "127.0.0.1:1" in done.stderr
+    assert NOWHERE in done.stderr
     assert "s3cret" not in done.stderr
 
 
-def test_contracts_are_listed_for_programs() -> None:
-    done = cqrs("commands", "--json")
-    assert done.returncode == 0
-    assert "CreateUser" in json.loads(done.stdout)
-    assert "GetUserById" in json.loads(cqrs("queries", "--json").stdout)
+def test_contracts_are_listed_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["commands", "--json"]) == 0
+    assert "CreateUser" in json.loads(capsys.readouterr().out)
+    assert run(["queries", "--json"]) == 0
+    assert "GetUserById" in json.loads(capsys.readouterr().out)
 
 
 def test_a_degraded_system_ends_with_4() -> None:
-    nowhere = "127.0.0.1:1"
-    done = cqrs(
+    done = process(
         "status",
         "--json",
-        CQRS_AMQP_URL=f"amqp://{nowhere}/cqrs",
-        CQRS_RABBITMQ_API_URL=f"http://u:s3cret@{nowhere}",
-        CQRS_POSTGRES_URL=f"postgresql+asyncpg://u:s3cret@{nowhere}/cqrs",
-        CQRS_MONGO_URL=f"mongodb://u:s3cret@{nowhere}/cqrs?serverSelectionTimeoutMS=100",
-        CQRS_COMMAND_HTTP_URL=f"http://{nowhere}",
-        CQRS_QUERY_HTTP_URL=f"http://{nowhere}",
+        CQRS_AMQP_URL=f"amqp://{NOWHERE}/cqrs",
+        CQRS_RABBITMQ_API_URL=f"http://u:s3cret@{NOWHERE}",
+        CQRS_POSTGRES_URL=f"postgresql+asyncpg://u:s3cret@{NOWHERE}/cqrs",
+        CQRS_MONGO_URL=f"mongodb://u:s3cret@{NOWHERE}/cqrs",
+        CQRS_COMMAND_HTTP_URL=f"http://{NOWHERE}",
+        CQRS_QUERY_HTTP_URL=f"http://{NOWHERE}",
     )
-    assert done.returncode == 4
+    assert (done.returncode, done.stderr) == (4, "")
     document = json.loads(done.stdout)
     assert document["status"] == "degraded"
     assert len(document["troubles"]) == 5
-    assert "s3cret" not in done.stdout + done.stderr
+    assert "s3cret" not in done.stdout
