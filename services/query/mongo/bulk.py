@@ -7,7 +7,7 @@ from typing import Any
 import bson
 from bson.errors import InvalidDocument, InvalidStringData
 from pymongo import InsertOne, ReplaceOne, UpdateOne
-from pymongo.errors import BulkWriteError, DocumentTooLarge
+from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure
 
 from services.query.mongo.collections import Collection
 from services.query.read_model import Document
@@ -31,7 +31,7 @@ class Written:
 
 
 class UnencodableError(Exception):
-    """At least one of the documents can't be made into BSON; find it with `why_unencodable`."""
+    """At least one of the documents is none that MongoDB takes; find it with `why_unencodable`."""
 
 
 async def write(collection: Collection, writes: Sequence[Write]) -> Written:
@@ -42,6 +42,10 @@ async def write(collection: Collection, writes: Sequence[Write]) -> Written:
         raise UnencodableError from error
     except BulkWriteError as error:
         return _read_failures(error)
+    except OperationFailure as error:
+        if error.code in UNSTORABLE_CODES:
+            raise UnencodableError from error
+        raise
     return Written(result.matched_count)
 
 

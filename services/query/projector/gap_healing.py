@@ -24,6 +24,8 @@ async def close_gaps(
 
     What the log doesn't hold either is a failure with the reason `log_gap`. Raises EventLogUnavailableError.
     """
+    if not gaps:
+        return {}
     delivered = {key: {event.version for event in gap.beyond_gap} for key, gap in gaps.items()}
     results = dict(gaps)
     added = dict.fromkeys(gaps, 0)

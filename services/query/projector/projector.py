@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,8 @@ from services.query.projector.dead_letters import DeadLetters, DeadLettersUnavai
 from services.query.projector.event_log import EventLogUnavailableError
 from services.query.projector.incoming import UnreadableMessageError
 from services.query.projector.projection import ContendedError, Projection, Tally
+from shared.contracts.events import EVENTS
+from shared.contracts.outcome import OUTCOME_TYPE
 from shared.messaging.backoff import Backoff
 from shared.messaging.envelope import Delivery
 from shared.messaging.ports import BatchConsumer
@@ -142,6 +145,8 @@ class Projector(Generic[MessageT]):
         for result in ("applied", "duplicate", "gap_healed", "parked", "ignored"):
             if count := getattr(tally, result):
                 self._metrics.events.labels(self.name, result).inc(count)
+        for kind, count in Counter(_kind(delivery) for delivery in batch.deliveries).items():
+            self._metrics.events_by_type.labels(self.name, kind).inc(count)
         if tally.newest is not None:
             self._metrics.lag.labels(self.name).set(max(0.0, (datetime.now(UTC) - tally.newest).total_seconds()))
         for delivery, error in batch.letters:
@@ -153,3 +158,8 @@ class Projector(Generic[MessageT]):
                 reason=error.reason,
                 detail=error.detail,
             )
+
+
+def _kind(delivery: Delivery) -> str:
+    """The type as a metric's label: one of a known set, whatever is sent."""
+    return delivery.type if delivery.type in EVENTS or delivery.type == OUTCOME_TYPE else "unknown"

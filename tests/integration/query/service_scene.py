@@ -1,0 +1,132 @@
+"""The whole query service on a real broker and a real MongoDB, and the world around it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Self
+
+import aiohttp
+from pydantic import SecretStr
+from yarl import URL
+
+from services.query.bootstrap import NO_SEAMS, Seams, bootstrap
+from services.query.domain_event import DomainEvent
+from services.query.mongo.collections import Collections, Database
+from services.query.read_model import Document
+from services.query.service import QueryService
+from services.query.settings import QuerySettings
+from shared.contracts.answer import ANSWER_TYPE, Answered, AsOf
+from shared.contracts.cloud_event import CONTENT_TYPE, routing_key
+from shared.contracts.queries.read_events import ReadEvents
+from shared.contracts.views import EventPage
+from shared.messaging.batch_consumer import AmqpBatchConsumer
+from shared.messaging.connection import SupervisedConnection
+from shared.messaging.envelope import Delivery, Envelope
+from shared.messaging.publisher import AmqpPublisher
+from shared.messaging.replier import AmqpReplier
+from shared.messaging.reply import Reply
+from shared.messaging.responder import Responder
+from shared.messaging.rpc_client import RpcClient
+
+
+class World:
+    """Publishes as the command service does, answers `ReadEvents` from `log`, and asks as a client does."""
+
+    def __init__(self, url: str, database: Database) -> None:
+        self.url = url
+        self.collections = Collections(database)
+        self.log: list[DomainEvent] = []
+        self.pages_read = 0
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        enter = self._stack.enter_async_context
+        connection = await enter(SupervisedConnection(self.url, name="test world"))
+        self.publisher = await enter(AmqpPublisher(connection))
+        self.rpc = await enter(RpcClient(connection))
+        requests = await enter(AmqpBatchConsumer(connection, ["event-log"]))
+        responder = Responder(requests, await enter(AmqpReplier(connection)), self._read_events)
+        answering = asyncio.create_task(responder.run())
+        self._stack.callback(answering.cancel)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def emit(self, events: Iterable[DomainEvent]) -> None:
+        await self.publish(
+            Envelope(
+                exchange="events",
+                routing_key=routing_key("user", event.type),
+                type=event.type,
+                message_id=str(event.envelope.id),
+                content_type=CONTENT_TYPE,
+                body=event.envelope.model_dump_json().encode(),
+            )
+            for event in events
+        )
+
+    async def publish(self, envelopes: Iterable[Envelope]) -> None:
+        results = await self.publisher.publish(list(envelopes))
+        assert set(results) <= {None}
+
+    async def ask(self, query: str, /, headers: dict[str, Any] | None = None, **body: Any) -> dict[str, Any]:
+        request = Envelope(
+            exchange="queries", routing_key="query", type=query, body=json.dumps(body).encode(), headers=headers or {}
+        )
+        reply = await self.rpc.call(request, timeout=10)
+        answer: dict[str, Any] = json.loads(reply.body)
+        return answer
+
+    async def users(self) -> dict[str, Document]:
+        return {user["_id"]: user async for user in self.collections.live("users").find()}
+
+    async def wait_for_users(self, versions: dict[str, int], seconds: float = 30) -> dict[str, Document]:
+        """Returns when the read model holds exactly these users at these versions."""
+        users: dict[str, Document] = {}
+        async with asyncio.timeout(seconds):
+            while {name: user["version"] for name, user in users.items()} != versions:
+                await asyncio.sleep(0.02)
+                users = await self.users()
+        return users
+
+    async def _read_events(self, request: Delivery) -> Reply:
+        self.pages_read += 1
+        query = ReadEvents.model_validate_json(request.body)
+        found = [
+            event.envelope
+            for cursor in query.aggregates
+            for event in sorted(self.log, key=lambda event: event.version)
+            if event.aggregate_id == cursor.aggregate_id and event.version > cursor.after_version
+        ]
+        page = EventPage(events=found[: query.limit], more=len(found) > query.limit)
+        return Reply(type=ANSWER_TYPE, body=Answered(data=page, as_of=AsOf()).model_dump_json().encode())
+
+
+def settings_for(amqp_url: str, mongo_url: str, database: Database, **changes: Any) -> QuerySettings:
+    return QuerySettings(
+        amqp_url=SecretStr(amqp_url),
+        mongo_url=SecretStr(str(URL(mongo_url).with_path(f"/{database.name}"))),
+        http_port=0,
+        **changes,
+    )
+
+
+@asynccontextmanager
+async def running(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIterator[QueryService]:
+    """The service at work; told to stop, and waited for, when the block ends."""
+    stop = asyncio.Event()
+    async with bootstrap(settings, seams) as service:
+        work = asyncio.create_task(service.run(stop))
+        try:
+            yield service
+        finally:
+            stop.set()
+            await work
+
+
+async def http_get(service: QueryService, path: str) -> tuple[int, str]:
+    url = f"http://127.0.0.1:{service.http_port}{path}"
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        return response.status, await response.text()
