@@ -149,6 +149,9 @@ async def bootstrap(
         )
         letters = await consumer([DEAD_LETTERS], prefetch=DEAD_LETTER_BATCH, max_batch=DEAD_LETTER_BATCH)
         requests = await consumer([EVENT_LOG], prefetch=REQUEST_PREFETCH, max_batch=REQUEST_PREFETCH)
+        health.add("consumer: event log", lambda: requests.trouble)
+        health.add("publisher", lambda: publisher.trouble)
+        health.add("replies", lambda: replier.trouble)
         pipelines = [
             pipeline("commands", commands, partial(receive_command, bus), settings.batch_size),
             pipeline("dead letters", letters, partial(receive_dead_letter, bus), DEAD_LETTER_BATCH),

@@ -3,6 +3,7 @@
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
+from services.command.postgres.url import PostgresUrl
 from shared.messaging.topology import DEFAULT_PARTITIONS
 from shared.runtime.settings import ServiceSettings, with_password
 
@@ -14,7 +15,7 @@ class CommandSettings(ServiceSettings):
 
     amqp_url: SecretStr
     amqp_password: SecretStr | None = None
-    postgres_url: SecretStr
+    postgres_url: PostgresUrl
     postgres_password: SecretStr | None = None
 
     partitions: int = Field(default=DEFAULT_PARTITIONS, ge=1, le=1024)

@@ -28,6 +28,7 @@ from services.command.postgres.engine import postgres_engine
 from services.command.postgres.failures import in_few_words, is_refused, is_transient, sqlstate
 from services.command.postgres.migrate import migrate
 from services.command.postgres.roles import OPERATOR, SERVICE, grant, save_role
+from services.command.postgres.url import PostgresUrl
 from shared.runtime.errors import StartupError
 from shared.runtime.run import run_job
 from shared.runtime.settings import Settings, with_password
@@ -45,7 +46,7 @@ logger = structlog.stdlib.get_logger("services.command.setup")
 class CommandSetupSettings(Settings):
     model_config = SettingsConfigDict(env_prefix="COMMAND_SETUP_")
 
-    postgres_url: SecretStr
+    postgres_url: PostgresUrl
     postgres_password: SecretStr | None = None
     service_password: SecretStr
     ops_password: SecretStr

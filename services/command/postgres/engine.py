@@ -18,7 +18,7 @@ COMMAND_TIMEOUT_SECONDS = 20.0
 
 
 @asynccontextmanager
-async def postgres_engine(url: str, *, application_name: str, pool_size: int = 4) -> AsyncIterator[AsyncEngine]:
+async def postgres_engine(url: str, *, application_name: str, pool_size: int = 8) -> AsyncIterator[AsyncEngine]:
     """A pool of connections (`postgresql+asyncpg://…`), closed at the end. Connects when first used."""
     engine = create_async_engine(
         url,

@@ -142,6 +142,23 @@ async def test_a_failure_of_the_store_is_retried_and_nothing_is_buried(
         await sql.execute(NO_TRIGGER)
 
 
+async def test_a_command_that_the_store_refuses_every_time_is_a_dead_letter(
+    start: Start, client: Client, sql: asyncpg.Connection
+) -> None:
+    await sql.execute(FAILING_TRIGGER.format(times=MAX_ATTEMPTS, code="22023"))
+    try:
+        async with start():
+            await client.send("CreateUser", create("alice"))
+            await eventually(lambda: sql.fetchval("SELECT count(*) = 1 FROM dead_letters"))
+            assert code(await client.command("CreateUser", create("bob"))) == "accepted"
+        letter = await sql.fetchrow("SELECT reason, detail, attempts FROM dead_letters")
+        assert letter is not None
+        assert (letter["reason"], letter["attempts"]) == ("handler_failed", MAX_ATTEMPTS)
+        assert "22023" in letter["detail"]
+    finally:
+        await sql.execute(NO_TRIGGER)
+
+
 async def test_a_terminated_connection_in_the_middle_of_a_batch_is_survived(
     start: Start, client: Client, sql: asyncpg.Connection, admin_database: str
 ) -> None:
