@@ -308,7 +308,7 @@ def test_pages_of_all_users_hold_every_user_once_in_the_order_asked_for(client: 
             ids = [user["user_id"] for user in seen]
             assert len(ids) == len(set(ids))
             field = sort.lstrip("-")
-            values = [user[field] for user in seen]
+            values = [user[field].casefold() for user in seen]
             assert values == sorted(values, reverse=sort.startswith("-"))
             mine = {user_id for user_id in ids if user_id.startswith(prefix)}
             assert len(mine) == {None: 7, "active": 6, "deactivated": 1}[status]

@@ -42,8 +42,11 @@ class History:
 
 
 def plan(seed: int, commands: int, users: int, duplicates: float, prefix: str) -> list[Sent]:
-    """`commands` different commands over `users` users and, mixed in, that share of them a second time."""
-    rng = random.Random(seed)
+    """`commands` different commands over `users` users and, mixed in, that share of them a second time.
+
+    Seed and prefix together determine all of it, the ids too: another prefix makes other commands.
+    """
+    rng = random.Random(f"{seed} {prefix}")
     planned: list[Sent] = []
     for number in range(commands):
         user_id = f"{prefix}-{rng.randrange(users)}"
