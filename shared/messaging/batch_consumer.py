@@ -18,7 +18,7 @@ from shared.messaging.broker_errors import LOST, in_words, unless_lost
 from shared.messaging.connection import SupervisedConnection
 from shared.messaging.deliveries import delivery_of
 from shared.messaging.envelope import Delivery
-from shared.messaging.frame_channel import FrameChannel
+from shared.messaging.frame_channel import FrameChannel, ignore
 from shared.messaging.metrics import MessagingMetrics
 from shared.messaging.outstanding import Outstanding
 from shared.messaging.queue_probe import QueueProbe
@@ -218,7 +218,7 @@ class AmqpBatchConsumer:
             return
         tag = f"{queue}-{next(self._consumer_numbers)}"
         self._queue_of[tag] = queue
-        await unless_lost(channel.basic_consume(queue, _ignore, consumer_tag=tag))
+        await unless_lost(channel.basic_consume(queue, ignore, consumer_tag=tag))
         self._tag_of[queue] = tag
         self._troubles.pop(queue, None)
 
@@ -249,10 +249,6 @@ class AmqpBatchConsumer:
                 tag = None
             if tag is None:
                 await self._consume(channel, queue)
-
-
-async def _ignore(message: DeliveredMessage) -> None:
-    """Never called: FrameChannel hands messages to its listener."""
 
 
 async def _cancel(task: "asyncio.Task[None]") -> None:

@@ -14,6 +14,7 @@ from shared.messaging.metrics import MessagingMetrics
 from shared.messaging.transport import GuardedTransport
 
 LASTING_SECONDS: Final = 10.0
+FORGIVING_VERSION: Final = [4, 2]
 
 logger = structlog.stdlib.get_logger(__name__)
 
@@ -82,12 +83,19 @@ class SupervisedConnection:
     @property
     def blocked(self) -> bool:
         """Whether the broker has stopped reading what we publish. <https://www.rabbitmq.com/docs/connection-blocked>"""
-        return self._up.is_set() and not self._transport.guard.unblocked.is_set()
+        return self._up.is_set() and self._transport.is_blocked
+
+    @property
+    def hangs_up_on_unknown_nodes(self) -> bool:
+        """Whether this broker closes a connection that replies to a token of a node that it doesn't know."""
+        version = str((self._current.server_properties or {}).get("version", "")) if self._current is not None else ""
+        numbers = [int(part) for part in version.split(".")[:2] if part.isdecimal()]
+        return numbers < FORGIVING_VERSION
 
     async def unblocked(self) -> None:
         """Waits while the broker is blocking; returns at once when there is no connection."""
         if self._up.is_set():
-            await self._transport.guard.unblocked.wait()
+            await self._transport.unblocked()
 
     async def opened(self) -> aiormq.Connection:
         """The connection, waiting for it as long as it takes."""
@@ -118,9 +126,10 @@ class SupervisedConnection:
         try:
             async with asyncio.timeout(self._connect_timeout):
                 await unless_lost(connection.connect())
-        except aiormq.AMQPConnectionError as error:
-            if is_refusal(error):
-                raise BrokerRefusedError(f"the broker refuses {self._who()}: {in_words(error)}") from None
+        except LOST as error:
+            if self._transport.refused or is_refusal(error):
+                reason = self._transport.refused or in_words(error)
+                raise BrokerRefusedError(f"the broker refuses {self._who()}: {reason}") from None
             raise
         self._current = connection
         self._trouble = None

@@ -35,6 +35,10 @@ async def open_channel(connection: aiormq.Connection, listener: ChannelListener)
     return channel
 
 
+async def ignore(message: DeliveredMessage) -> None:
+    """What to give `FrameChannel.basic_consume` as a callback: it never calls one, the listener hears of everything."""
+
+
 class FrameChannel(aiormq.Channel):
     """aiormq's channel, without a task per delivery and without its bookkeeping of confirms.
 

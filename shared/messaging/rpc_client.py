@@ -12,7 +12,7 @@ from shared.messaging.broker_errors import unless_lost
 from shared.messaging.connection import SupervisedConnection
 from shared.messaging.deliveries import delivery_of
 from shared.messaging.envelope import Delivery, Envelope
-from shared.messaging.frame_channel import FrameChannel
+from shared.messaging.frame_channel import FrameChannel, ignore
 from shared.messaging.frames import publish_frames
 from shared.messaging.metrics import MessagingMetrics
 from shared.messaging.reply_address import DIRECT_REPLY_TO
@@ -128,8 +128,4 @@ class RpcClient:
 
 
 async def _listen(channel: FrameChannel) -> None:
-    await unless_lost(channel.basic_consume(DIRECT_REPLY_TO, _ignore, no_ack=True))
-
-
-async def _ignore(message: DeliveredMessage) -> None:
-    """Never called: FrameChannel hands messages to its listener."""
+    await unless_lost(channel.basic_consume(DIRECT_REPLY_TO, ignore, no_ack=True))

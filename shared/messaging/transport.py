@@ -12,9 +12,10 @@ METHOD_FRAME: Final = 1
 HEADER_FRAME: Final = 2
 LARGEST_FRAME_TYPE: Final = 8
 FRAME_PREFIX: Final = 7
+REFUSALS: Final = (403, 530)
 DEFAULT_HOST: Final = "localhost"
 DEFAULT_PORT: Final = 5672
-_BLOCKED, _UNBLOCKED = b"\x00\x0a\x00\x3c", b"\x00\x0a\x00\x3d"
+_CLOSE, _BLOCKED, _UNBLOCKED = b"\x00\x0a\x00\x32", b"\x00\x0a\x00\x3c", b"\x00\x0a\x00\x3d"
 
 
 class GuardedTransport(TransportFactory):
@@ -23,21 +24,36 @@ class GuardedTransport(TransportFactory):
     `guard` is the protocol of the connection made last.
     """
 
-    guard: "FrameGuard"
+    guard: "FrameGuard | None" = None
+
+    @property
+    def refused(self) -> str | None:
+        """What the broker said when it refused the user or the virtual host; None when it did not."""
+        return self.guard.close_text if self.guard is not None and self.guard.close_code in REFUSALS else None
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the broker has said that it stops reading what is published."""
+        return self.guard is not None and not self.guard.unblocked.is_set()
+
+    async def unblocked(self) -> None:
+        """Waits while the broker is blocking, and the connection there."""
+        if self.guard is not None:
+            await self.guard.unblocked.wait()
 
     async def create(self, url: URL, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         tls = kwargs.pop("ssl_context_provider", None)
         context = await tls.get_context() if url.scheme == "amqps" and tls is not None else None
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(loop=loop)
-        self.guard = FrameGuard(reader, loop=loop)
+        guard = self.guard = FrameGuard(reader, loop=loop)
         try:
             transport, _ = await loop.create_connection(
-                lambda: self.guard, host=url.host or DEFAULT_HOST, port=url.port or DEFAULT_PORT, ssl=context, **kwargs
+                lambda: guard, host=url.host or DEFAULT_HOST, port=url.port or DEFAULT_PORT, ssl=context, **kwargs
             )
         except OSError as error:
             raise AMQPConnectionError(*error.args) from error
-        return reader, asyncio.StreamWriter(transport, self.guard, reader, loop)
+        return reader, asyncio.StreamWriter(transport, guard, reader, loop)
 
 
 class FrameGuard(asyncio.StreamReaderProtocol):
@@ -50,6 +66,9 @@ class FrameGuard(asyncio.StreamReaderProtocol):
         super().__init__(reader, loop=loop)
         self.unblocked = asyncio.Event()
         self.unblocked.set()
+        # aiormq doesn't tell what a connection.close during the handshake said.
+        self.close_code: int | None = None
+        self.close_text = ""
         self._rest = b""
         self._unreadable_names: set[int] = set()
 
@@ -83,7 +102,10 @@ class FrameGuard(asyncio.StreamReaderProtocol):
 
     def _method(self, channel: int, payload: bytes) -> bytes | None:
         if channel == 0:
-            if payload.startswith(_BLOCKED):
+            if payload.startswith(_CLOSE):
+                self.close_code = int.from_bytes(payload[4:6])
+                self.close_text = payload[7 : 7 + payload[6]].decode(errors="replace")
+            elif payload.startswith(_BLOCKED):
                 self.unblocked.clear()
             elif payload.startswith(_UNBLOCKED):
                 self.unblocked.set()

@@ -77,6 +77,12 @@ class RabbitStage:
         async with await aio_pika.connect(self.url) as connection, connection.channel() as channel:
             await channel.queue_delete(name)
 
+    async def bind_everything(self, queue: str, exchange: str) -> None:
+        """Makes a topic exchange of which the queue gets everything."""
+        async with await aio_pika.connect(self.url) as connection, connection.channel() as channel:
+            await channel.declare_exchange(exchange, "topic", durable=True)
+            await (await channel.get_queue(queue)).bind(exchange, "#")
+
     async def drop_connections(self) -> None:
         async with asyncio.timeout(PATIENCE):
             while not (names := [connection["name"] for connection in await self._connections()]):

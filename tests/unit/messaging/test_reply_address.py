@@ -22,7 +22,7 @@ def token(process_id: bytes, key: str = KEY) -> str:
         "reply." + "x" * 249,
         "reply.a.b/c#*{}",
         token(PROCESS_ID),
-        token(b"\x83gd\x00\x0ereply@63481236\x00\x00\x04l\x00\x00\x00\x00\x03"),
+        token(b"\x83gv\x00\x0ereply@63481236\x00\x00\x04l\x00\x00\x00\x00\x03"),
     ],
 )
 def test_is_allowed(reply_to: str) -> None:
@@ -54,6 +54,8 @@ def test_is_allowed(reply_to: str) -> None:
         PREFIX + "!!!." + KEY,
         token(b"hello"),
         token(b""),
+        token(PROCESS_ID.replace(b"Xv", b"Xd")),
+        token(PROCESS_ID.replace(b"Xv", b"gv")),
         token(PROCESS_ID[:-1]),
         token(PROCESS_ID + b"x"),
         token(b"\x83" + PROCESS_ID),
