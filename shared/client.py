@@ -25,6 +25,7 @@ from shared.contracts.outcome import Accepted, Rejected
 from shared.messaging.connection import BrokerRefusedError, SupervisedConnection
 from shared.messaging.publisher import AmqpPublisher
 from shared.messaging.rpc_client import RpcClient, RpcError, RpcTimeoutError, RpcUnroutableError
+from shared.runtime.logging import log_through_standard_library
 
 SEND_BATCH = 500
 RESEND_AFTER = 5.0
@@ -69,6 +70,7 @@ class CqrsClient:
 
         Raises NotConnectedError when there is no connection within `connect_timeout`.
         """
+        log_through_standard_library()
         async with AsyncExitStack() as opened:
             connection = SupervisedConnection(amqp_url, name=name, connect_timeout=connect_timeout)
             try:

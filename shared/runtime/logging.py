@@ -59,6 +59,19 @@ def configure_logging(
     )
 
 
+def log_through_standard_library() -> None:
+    """For a program that only uses our client: where it has not configured structlog, its own `logging` settings hold.
+
+    Without any, structlog would print every line to stdout.
+    """
+    if not structlog.is_configured():
+        structlog.configure(
+            processors=[structlog.stdlib.filter_by_level, structlog.stdlib.render_to_log_kwargs],
+            wrapper_class=structlog.stdlib.BoundLogger,
+            logger_factory=structlog.stdlib.LoggerFactory(),
+        )
+
+
 def _without_passwords(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for key, value in event.items():
         if isinstance(value, str) and "://" in value:

@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 import aiohttp
 from pydantic import BaseModel, ValidationError
 
-from shared.runtime.errors import in_one_line
-
 PATIENCE = aiohttp.ClientTimeout(total=3.0)
 
 
@@ -24,8 +22,8 @@ async def readiness(base_url: str) -> Readiness:
     try:
         async with aiohttp.ClientSession(timeout=PATIENCE) as http, http.get(f"{base_url.rstrip('/')}/readyz") as reply:
             report = _Report.model_validate_json(await reply.read())
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        return Readiness(ready=False, unreachable=f"nobody answers at {base_url}: {in_one_line(error)}")
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        return Readiness(ready=False, unreachable=f"nobody answers at {base_url}")
     except ValidationError:
         return Readiness(ready=False, unreachable=f"something else answers at {base_url}")
     return Readiness(report.ready, {name: trouble for name, trouble in report.checks.items() if trouble is not None})

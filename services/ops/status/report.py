@@ -93,4 +93,5 @@ def _queue_troubles(queues: list[QueueState] | Unavailable) -> list[str]:
     if isinstance(queues, Unavailable):
         return [f"RabbitMQ: {queues.why}"]
     lost = [f"queue {name} is missing" for name in missing_queues(queues)]
-    return lost + [f"queue {queue.name} has no consumer" for queue in queues if queue.consumers == 0]
+    idle = [queue.name for queue in queues if queue.consumers == 0]
+    return [*lost, f"no consumer on {', '.join(idle)}"] if idle else lost

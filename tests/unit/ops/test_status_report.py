@@ -40,7 +40,7 @@ def test_a_service_that_does_not_answer_is_a_trouble() -> None:
 
 def test_a_queue_that_nobody_consumes_is_a_trouble() -> None:
     queues = [QueueState("queries", 3, 0, 0) if queue.name == "queries" else queue for queue in QUEUES]
-    assert report(queues=queues).troubles == ["queue queries has no consumer"]
+    assert report(queues=queues).troubles == ["no consumer on queries"]
 
 
 def test_a_queue_that_is_not_there_is_a_trouble() -> None:

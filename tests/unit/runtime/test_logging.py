@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import structlog
 
-from shared.runtime.logging import configure_logging
+from shared.runtime.logging import configure_logging, log_through_standard_library
 
 
 @pytest.fixture(autouse=True)
@@ -72,3 +72,15 @@ def test_console_form_is_for_people() -> None:
         structlog.stdlib.get_logger("services.shop").exception("crashed", shop_id=7)
     assert "shop_id=7" in stream.getvalue()
     assert "OSError: no route" in stream.getvalue()
+
+
+def test_a_program_that_configures_nothing_keeps_its_own_logging(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    structlog.reset_defaults()
+    log_through_standard_library()
+    logger = structlog.stdlib.get_logger("services.shop")
+    logger.info("opened")
+    logger.warning("lost", shop_id=7)
+    assert capsys.readouterr().out == ""
+    assert [(record.name, record.getMessage()) for record in caplog.records] == [("services.shop", "lost")]
