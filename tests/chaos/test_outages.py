@@ -5,15 +5,16 @@ import json
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import aio_pika
 import aiohttp
 import asyncpg
 import pytest
-from tests.support.stack import Stack
 
 from tests.support.load import History, LoadClient, plan
 from tests.support.oracle import assert_everything_holds, plain_postgres_url
+from tests.support.stack import Stack
 
 OUTAGE_SECONDS = 20.0
 
@@ -63,14 +64,12 @@ async def test_a_server_away_for_twenty_seconds_costs_time_and_nothing_else(
         stopped = time.monotonic()
         try:
             for url in readiness:
-                await eventually(
-                    lambda url=url: not_ready(url), OUTAGE_SECONDS, f"{url} not ready while {server} is away"
-                )
+                await eventually(partial(not_ready, url), OUTAGE_SECONDS, f"{url} not ready while {server} is away")
             await asyncio.sleep(max(0.0, stopped + OUTAGE_SECONDS - time.monotonic()))
         finally:
             await asyncio.to_thread(stack.start, server)
         for url in readiness:
-            await eventually(lambda url=url: is_ready(url), 20, f"{url} ready again after {server} came back")
+            await eventually(partial(is_ready, url), 20, f"{url} ready again after {server} came back")
 
     async def not_ready(url: str) -> bool:
         return not await is_ready(url)

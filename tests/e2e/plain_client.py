@@ -82,6 +82,10 @@ class PlainClient:
         )
         return self.reply("QueryAnswer", correlation_id, timeout)
 
+    def events_of(self, user_id: str) -> list[tuple[Any, Any, dict[str, Any]]]:
+        """Method, properties and body of the events of one user, as they came."""
+        return [each for each in self.events if each[2]["aggregateid"] == user_id]
+
     def reply(self, kind: str, correlation_id: str, timeout: float = 10.0) -> dict[str, Any]:
         """The reply with that correlation id; AssertionError when none comes."""
         self.wait_until(lambda: any(reply[1] == correlation_id for reply in self.replies), timeout)

@@ -41,7 +41,8 @@ class Asker:
         """The answer as it came, with its AMQP `type` added. Raises TimeoutError."""
         assert self._channel is not None
         correlation_id = str(uuid.uuid4())
-        future = self._waiting[correlation_id] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._waiting[correlation_id] = future
         exchange = await self._channel.get_exchange("queries", ensure=False)
         await exchange.publish(
             aio_pika.Message(
@@ -61,7 +62,7 @@ class Asker:
     async def all_users(self, page: int = 500) -> dict[str, dict[str, Any]]:
         """Every user of the read model, by id, through pages of `GetAllUsers`."""
         users: dict[str, dict[str, Any]] = {}
-        cursor: dict[str, str] = {}
+        cursor: dict[str, Any] = {}
         while True:
             answer = await self.ask("GetAllUsers", limit=page, **cursor)
             assert answer["status"] == "ok", answer
