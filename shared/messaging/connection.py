@@ -1,6 +1,7 @@
 """A connection to RabbitMQ that comes back by itself."""
 
 import asyncio
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
@@ -15,6 +16,7 @@ from shared.messaging.transport import GuardedTransport
 
 LASTING_SECONDS: Final = 10.0
 FORGIVING_VERSION: Final = [4, 2]
+CLOSE_SECONDS: Final = 2.0
 
 logger = structlog.stdlib.get_logger(__name__)
 
@@ -70,7 +72,9 @@ class SupervisedConnection:
             self._supervision.cancel()
             await asyncio.wait({self._supervision})
         if self._current is not None:
-            await self._current.close()
+            with suppress(*LOST):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await unless_lost(self._current.close())
         self._up.clear()
 
     @property

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
@@ -13,7 +14,7 @@ from shared.messaging.connection import SupervisedConnection
 from shared.messaging.frame_channel import ChannelListener, FrameChannel, open_channel
 
 LASTING_SECONDS: Final = 10.0
-CLOSE_SECONDS: Final = 5.0
+CLOSE_SECONDS: Final = 1.0
 
 logger = structlog.stdlib.get_logger(__name__)
 
@@ -105,8 +106,6 @@ class SupervisedChannel:
 
 
 async def _close(channel: FrameChannel) -> None:
-    try:
+    with suppress(*LOST):
         async with asyncio.timeout(CLOSE_SECONDS):
             await unless_lost(channel.close())
-    except LOST:
-        pass

@@ -95,8 +95,8 @@ async def test_a_consumer_that_the_broker_has_lost_is_noticed(rabbit: RabbitStag
     async with rabbit.publisher() as publisher, rabbit.consumer(["q"], check_every=0.3) as consumer:
         await until_well(consumer)
         # Behind the adapter's back: to it the consumer is still there.
-        assert consumer._open is not None
-        await consumer._open.basic_cancel(consumer._tag_of["q"])
+        assert consumer._channel is not None
+        await consumer._channel.basic_cancel(consumer._consumers._tag_of["q"])
         await publisher.publish([message(1)])
         assert numbers(await take(consumer, 1, seconds=5)) == [1]
 
@@ -106,8 +106,8 @@ async def test_a_closed_channel_is_opened_again(rabbit: RabbitStage) -> None:
     async with rabbit.publisher() as publisher, rabbit.consumer(["q"]) as consumer:
         await publisher.publish(messages(5))
         held = await take(consumer, 5, ack=False)
-        assert consumer._open is not None
-        await consumer._open.basic_ack(4711)  # PRECONDITION_FAILED: unknown delivery tag
+        assert consumer._channel is not None
+        await consumer._channel.basic_ack(4711)  # PRECONDITION_FAILED: unknown delivery tag
         again = await take(consumer, 5)
         assert numbers(again) == list(range(5))
         assert not any(consumer.is_current(delivery) for delivery in held)
