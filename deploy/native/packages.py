@@ -26,9 +26,7 @@ def install_missing(log: Path, *, servers: bool = True) -> None:
         raise StackError("the native stack runs on Linux only: start Docker and use STACK=docker")
     by_hand = f"apt-get install --no-install-recommends {' '.join(packages)}"
     if not shutil.which("apt-get"):
-        raise StackError(
-            f"{', '.join(packages)} missing and there is no apt-get here: install them by hand, or use STACK=docker"
-        )
+        raise StackError(f"no apt-get here: install {', '.join(packages)} by hand, or use STACK=docker")
     command = ["sh", str(_INSTALL), *packages]
     stdin = None if sys.stdin.isatty() else subprocess.DEVNULL  # sudo may have to ask
     if os.geteuid() != 0:

@@ -2,6 +2,7 @@
 
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from deploy.native.errors import StackError
@@ -60,12 +61,16 @@ def _owner(port: int) -> str:
         if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port
     }
     for process in Path("/proc").iterdir() if inodes else ():
-        if not process.name.isdigit():
-            continue
-        try:
-            held = {str(descriptor.readlink()) for descriptor in (process / "fd").iterdir()}
-            if any(f"socket:[{inode}]" in held for inode in inodes):
-                return f"{(process / 'comm').read_text().strip()} (pid {process.name})"
-        except OSError:
-            continue
+        if process.name.isdigit() and not inodes.isdisjoint(_sockets(process)):
+            return f"{(process / 'comm').read_text().strip()} (pid {process.name})"
     return ""
+
+
+def _sockets(process: Path) -> set[str]:
+    """Inodes of the sockets it holds; none when it is another user's, or gone."""
+    held = set()
+    with suppress(OSError):
+        for descriptor in (process / "fd").iterdir():
+            with suppress(OSError):
+                held.add(str(descriptor.readlink()).removeprefix("socket:[").removesuffix("]"))
+    return held

@@ -20,17 +20,24 @@ def make_venv(*, dev: bool = False) -> Path:
         with step("creating .venv"):
             shutil.rmtree(_FOLDER, ignore_errors=True)
             _run([sys.executable, "-m", "venv", str(_FOLDER)], "the virtual environment could not be created")
-    lock = ROOT / ("requirements-dev.lock" if dev else "requirements.lock")
-    stamp = _FOLDER / f".{lock.name}"
-    wanted = _fingerprint(lock)
-    if stamp.exists() and stamp.read_text() == wanted:
+    runtime, everything = ROOT / "requirements.lock", ROOT / "requirements-dev.lock"
+    if _is_filled_from(everything) or (not dev and _is_filled_from(runtime)):
         return python
+    lock = everything if dev else runtime
     pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-input", "--no-deps"]
     with step(f"installing Python packages ({lock.name})"):
         _run([*pip, "--require-hashes", "-r", str(lock)], f"the packages of {lock.name} could not be installed")
         _run([*pip, "--no-build-isolation", "-e", str(ROOT)], "the project itself could not be installed")
-    stamp.write_text(wanted)
+    _stamp(lock).write_text(_fingerprint(lock))
     return python
+
+
+def _is_filled_from(lock: Path) -> bool:
+    return _stamp(lock).exists() and _stamp(lock).read_text() == _fingerprint(lock)
+
+
+def _stamp(lock: Path) -> Path:
+    return _FOLDER / f".{lock.name}"
 
 
 def _works(python: Path) -> bool:
