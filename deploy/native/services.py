@@ -30,6 +30,7 @@ def setup_environment(layout: Layout) -> dict[str, str]:
         "BROKER_QUERY_PASSWORD_FILE": _secret(layout, "rabbitmq_query_password"),
         "BROKER_CLIENT_PASSWORD_FILE": _secret(layout, "rabbitmq_client_password"),
         "BROKER_OPS_PASSWORD_FILE": _secret(layout, "rabbitmq_ops_password"),
+        "BROKER_PROJECTIONS": "services.query.bootstrap:PROJECTION_QUEUES",
         "COMMAND_SETUP_POSTGRES_URL": _postgres_url(layout, postgresql.ADMIN),
         "COMMAND_SETUP_POSTGRES_PASSWORD_FILE": _secret(layout, "postgres_admin_password"),
         "COMMAND_SETUP_SERVICE_PASSWORD_FILE": _secret(layout, "postgres_command_password"),

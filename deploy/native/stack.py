@@ -111,8 +111,8 @@ class NativeStack:
                     say(f"  {name} did not end in time and was killed")
 
     def clean(self) -> None:
-        """Stops everything and removes all data; what was downloaded stays."""
-        self.down()
+        """Kills everything, for there is no data to save, and removes it; what was downloaded stays."""
+        processes.stop([(self.pid_file(name), signal.SIGKILL) for name in self.running()], GRACE_SECONDS)
         home = postgres_home(self.layout)
         for folder in (home, self.layout.postgres_fallback):
             shutil.rmtree(folder, ignore_errors=True)

@@ -118,7 +118,6 @@ def own_servers(*, command_replicas: int = 1, query_replicas: int = 1) -> Iterat
             native.start_servers()
             yield native
         finally:
-            native.down()
             _keep_logs(layout)
             native.clean()
             shutil.rmtree(state)

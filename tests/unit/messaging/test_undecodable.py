@@ -144,3 +144,30 @@ def test_a_broker_of_another_version_is_passed_on() -> None:
     frames = through_guard(b"AMQP\x00\x00\x09\x01", 3)
 
     assert isinstance(frames[0], header.ProtocolHeader)
+
+
+def test_a_blocked_connection_is_noticed_until_it_is_unblocked_or_lost() -> None:
+    loop = asyncio.new_event_loop()
+    try:
+        guard = FrameGuard(asyncio.StreamReader(loop=loop), loop=loop)
+        guard.data_received(frame.marshal(commands.Connection.Blocked(reason="low on memory"), 0))
+        assert not guard.unblocked.is_set()
+        guard.data_received(frame.marshal(commands.Connection.Unblocked(), 0))
+        assert guard.unblocked.is_set()
+        guard.data_received(frame.marshal(commands.Connection.Blocked(reason="low on disk"), 0))
+        guard.connection_lost(None)
+        assert guard.unblocked.is_set()
+    finally:
+        loop.close()
+
+
+def test_why_the_broker_refused_is_kept() -> None:
+    loop = asyncio.new_event_loop()
+    try:
+        guard = FrameGuard(asyncio.StreamReader(loop=loop), loop=loop)
+        refusal = commands.Connection.Close(530, "NOT_ALLOWED - vhost x not found", 0, 0)
+        guard.data_received(frame.marshal(refusal, 0))
+    finally:
+        loop.close()
+
+    assert (guard.close_code, guard.close_text) == (530, "NOT_ALLOWED - vhost x not found")
