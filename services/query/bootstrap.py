@@ -39,6 +39,8 @@ from shared.runtime.metrics import new_registry
 from shared.runtime.server import health_server
 
 READ_MODELS: Final[tuple[ReadModel, ...]] = (USERS, COMMAND_STATUS)
+PROJECTION_QUEUES: Final = tuple(queue_of(model) for model in READ_MODELS)
+"""What the broker's set-up job has to declare for them."""
 
 
 def register_queries(models: LiveModels, bus: QueryBus) -> None:
@@ -99,7 +101,7 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
         for live in models.all:
             consumer = AmqpBatchConsumer(
                 events,
-                [queue_of(live.model)],
+                [queue_of(live.model).queue],
                 prefetch=settings.prefetch,
                 max_batch=settings.batch_size,
                 linger=settings.linger_ms / 1000,
@@ -107,7 +109,13 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
             )
             projection = seams.projection(live.projection)
             projectors.append(
-                Projector(projection, seams.consumer(await enter(consumer)), DeadLetters(publisher), metrics)
+                Projector(
+                    projection,
+                    seams.consumer(await enter(consumer)),
+                    DeadLetters(publisher),
+                    metrics,
+                    max_batch=settings.batch_size,
+                )
             )
         for projector in projectors:
             health.add(f"projection {projector.name}", projector.why_not)

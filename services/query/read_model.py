@@ -9,10 +9,13 @@ from pymongo import IndexModel
 
 from services.query.domain_event import DomainEvent
 from shared.contracts.outcome import Accepted, Rejected
-from shared.messaging.topology import projection_queue
+from shared.messaging.topology import EVENTS, OUTCOMES, ProjectionQueue
 
 Document: TypeAlias = dict[str, Any]
 """A MongoDB document. Its `_id` is the aggregate's id (folded models) or the id of what happened (recorded models)."""
+
+Sources: TypeAlias = tuple[tuple[str, str], ...]
+"""What a model's queue is bound to: pairs of exchange and routing key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +32,10 @@ class FoldedModel:
     project: Callable[[Document | None, DomainEvent], Document]
     indexes: Sequence[IndexModel] = ()
 
+    @property
+    def sources(self) -> Sources:
+        return ((EVENTS, f"{self.aggregate_type}.#"),)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedModel:
@@ -42,6 +49,7 @@ class RecordedModel:
     record: Callable[["DomainEvent | TimedOutcome"], Document | None]
     supersedes: Callable[[Document], Mapping[str, Any] | None]
     indexes: Sequence[IndexModel] = ()
+    sources: Sources = ((EVENTS, "#"), (OUTCOMES, "#"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,6 @@ class TimedOutcome:
 ReadModel: TypeAlias = FoldedModel | RecordedModel
 
 
-def queue_of(model: ReadModel) -> str:
+def queue_of(model: ReadModel) -> ProjectionQueue:
     """Each read model has a queue of its own, so that a slow or paused one delays no other."""
-    return projection_queue(model.name)
+    return ProjectionQueue(model.name, model.sources)

@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from shared.messaging.setup import SetupError, set_up_broker
-from shared.messaging.topology import DEFAULT_PARTITIONS, PROJECTIONS, ProjectionQueue, topology
+from shared.messaging.topology import DEFAULT_PARTITIONS, ProjectionQueue, topology
 from shared.runtime.run import run_job
 from shared.runtime.settings import Settings, with_password
 
@@ -26,8 +26,9 @@ Environment (each password also as NAME_FILE, the path of a file that holds it):
   BROKER_QUERY_PASSWORD        a user without one is left alone
   BROKER_CLIENT_PASSWORD
   BROKER_OPS_PASSWORD
+  BROKER_PROJECTIONS         module:name of a tuple of ProjectionQueue, one for each read model, such as
+                               services.query.bootstrap:PROJECTION_QUEUES
   BROKER_PARTITIONS          how many queues commands are spread over (8); can grow, not shrink
-  BROKER_PROJECTIONS         module:name of a tuple of ProjectionQueue, one for each read model
 
 Exit codes: 0 done, 1 failed (one line says why), 2 bad settings.
 """
@@ -45,7 +46,7 @@ class BrokerSettings(Settings):
     client_password: SecretStr | None = None
     ops_password: SecretStr | None = None
     partitions: int = Field(default=DEFAULT_PARTITIONS, ge=1, le=256)
-    projections: str = ""
+    projections: str
 
 
 def main() -> int:
@@ -74,8 +75,6 @@ async def _set_up(settings: BrokerSettings) -> None:
 
 def _projections(reference: str) -> Sequence[ProjectionQueue]:
     """Read models are the query service's, and messaging knows no service: so they come by name."""
-    if not reference:
-        return PROJECTIONS
     module, _, name = reference.partition(":")
     try:
         found: Sequence[ProjectionQueue] = getattr(import_module(module), name)

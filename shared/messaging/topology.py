@@ -105,14 +105,8 @@ def projection_queue(name: str) -> str:
     return f"projections.{name}"
 
 
-PROJECTIONS: Final = (
-    ProjectionQueue("users", ((EVENTS, "user.#"),)),
-    ProjectionQueue("command_status", ((EVENTS, "#"), (OUTCOMES, "#"))),
-)
-
-
-def topology(*, partitions: int = DEFAULT_PARTITIONS, projections: Sequence[ProjectionQueue] = PROJECTIONS) -> Topology:
-    """Everything that the services need of the broker."""
+def topology(*, partitions: int = DEFAULT_PARTITIONS, projections: Sequence[ProjectionQueue] = ()) -> Topology:
+    """Everything that the services need of the broker; `projections` are the read side's to name."""
     return Topology(
         exchanges=(
             Exchange(COMMANDS, "x-consistent-hash"),

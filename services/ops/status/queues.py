@@ -40,7 +40,11 @@ async def queue_states(api_url: str, vhost: str) -> list[QueueState]:
 
 
 def missing_queues(states: list[QueueState]) -> list[str]:
-    """Queues that the services need and the broker has not. How many partitions there are is the broker's to say."""
+    """Queues that the services need and the broker has not.
+
+    How many partitions there are is the broker's to say; of which read models there are, the query service's readiness
+    tells.
+    """
     names = {state.name for state in states}
     needed = [queue.name for queue in topology().queues if not _COMMANDS.fullmatch(queue.name)]
     return [name for name in (*needed, commands_queue(0)) if name not in names]

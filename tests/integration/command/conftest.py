@@ -18,6 +18,7 @@ from shared.messaging.setup import set_up_broker
 from shared.messaging.topology import topology
 from tests.integration.command.client import Client
 from tests.integration.command.running import running
+from tests.support.projection_queues import PROJECTION_QUEUES
 
 Start = Callable[..., AbstractAsyncContextManager[CommandService]]
 TABLES = "users, events, inbox, outbox, dead_letters"
@@ -46,7 +47,7 @@ async def vhost_url(amqp_admin_url: str, rabbitmq_api_url: str) -> AsyncIterator
     """URL of a vhost that is set up, for the administrator."""
     name = f"command-test-{uuid4().hex[:12]}"
     url = str(URL(amqp_admin_url).with_path(f"/{name}"))
-    await set_up_broker(topology(), amqp_url=url, api_url=rabbitmq_api_url, passwords={})
+    await set_up_broker(topology(projections=PROJECTION_QUEUES), amqp_url=url, api_url=rabbitmq_api_url, passwords={})
     yield url
     async with aiohttp.ClientSession() as session, session.delete(f"{rabbitmq_api_url}/api/vhosts/{name}") as response:
         response.raise_for_status()
@@ -78,7 +79,7 @@ def settings(sql: asyncpg.Connection, service_database: str, vhost_url: str) -> 
 async def client(vhost_url: str, rabbitmq_api_url: str) -> AsyncIterator[Client]:
     """A client on empty queues."""
     async with Client(vhost_url) as connected:
-        await connected.purge(queue.name for queue in topology().queues)
+        await connected.purge(queue.name for queue in topology(projections=PROJECTION_QUEUES).queues)
         yield connected
 
 

@@ -16,6 +16,7 @@ from shared.messaging.management_api import ManagementApiError
 from shared.messaging.setup import SetupError, set_up_broker
 from shared.messaging.topology import ProjectionQueue, Topology, commands_queue, topology
 from tests.integration.messaging.stages import RabbitStage, message, numbers, take
+from tests.support.projection_queues import PROJECTION_QUEUES
 
 PASSWORD = "p%4:/@ s"
 
@@ -29,7 +30,7 @@ class Broker:
     suffix: str
 
     def topology(self, partitions: int = 4, **options: Any) -> Topology:
-        built = topology(partitions=partitions, **options)
+        built = topology(partitions=partitions, **{"projections": PROJECTION_QUEUES, **options})
         permissions = tuple(replace(each, user=f"{each.user}-{self.suffix}") for each in built.permissions)
         return replace(built, permissions=permissions)
 

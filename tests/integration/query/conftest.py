@@ -7,6 +7,7 @@ import pytest
 from pymongo import AsyncMongoClient
 from yarl import URL
 
+from services.query.bootstrap import PROJECTION_QUEUES
 from services.query.mongo.client import mongo_client
 from services.query.mongo.collections import Collections, Database
 from services.query.mongo.setup import ensure_indexes
@@ -40,7 +41,9 @@ async def vhost_url(amqp_admin_url: str, rabbitmq_api_url: str) -> AsyncIterator
     """URL of a virtual host that has the whole topology and no messages."""
     name = f"test-query-{uuid4().hex}"
     url = str(URL(amqp_admin_url).with_path(f"/{name}"))
-    await set_up_broker(topology(partitions=1), amqp_url=url, api_url=rabbitmq_api_url, passwords={})
+    await set_up_broker(
+        topology(partitions=1, projections=PROJECTION_QUEUES), amqp_url=url, api_url=rabbitmq_api_url, passwords={}
+    )
     yield url
     async with ManagementApi(rabbitmq_api_url) as api:
         await api.delete("vhosts", name)

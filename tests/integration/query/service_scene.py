@@ -69,7 +69,7 @@ class World:
 
     async def publish(self, envelopes: Iterable[Envelope]) -> None:
         results = await self.publisher.publish(list(envelopes))
-        assert set(results) <= {None}
+        assert set(results) <= {None}, set(results)
 
     async def ask(self, query: str, /, headers: dict[str, Any] | None = None, **body: Any) -> dict[str, Any]:
         request = Envelope(
@@ -105,9 +105,11 @@ class World:
 
 
 def settings_for(amqp_url: str, mongo_url: str, database: Database, **changes: Any) -> QuerySettings:
+    url = URL(mongo_url)
+    access = {"authSource": "admin"} if url.user else {}
     return QuerySettings(
         amqp_url=SecretStr(amqp_url),
-        mongo_url=SecretStr(str(URL(mongo_url).with_path(f"/{database.name}"))),
+        mongo_url=SecretStr(str(url.with_path(f"/{database.name}").with_query({**url.query, **access}))),
         http_port=0,
         **changes,
     )

@@ -1,6 +1,7 @@
 import re
 
 from shared.messaging.topology import PERMISSIONS, ProjectionQueue, Queue, topology
+from tests.support.projection_queues import PROJECTION_QUEUES
 
 
 def may(user: str, right: str, name: str) -> bool:
@@ -9,7 +10,9 @@ def may(user: str, right: str, name: str) -> bool:
 
 
 def test_queues_carry_only_arguments_that_can_never_change() -> None:
-    arguments = {queue.name: dict(queue.arguments) for queue in topology(partitions=2).queues}
+    arguments = {
+        queue.name: dict(queue.arguments) for queue in topology(partitions=2, projections=PROJECTION_QUEUES).queues
+    }
 
     assert arguments["commands.1"] == {"x-queue-type": "quorum", "x-single-active-consumer": True}
     assert arguments["projections.users"] == {"x-queue-type": "quorum", "x-single-active-consumer": True}

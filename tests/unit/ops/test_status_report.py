@@ -6,9 +6,13 @@ from services.ops.status.readiness import Readiness
 from services.ops.status.report import StatusReport, Unavailable
 from services.ops.status.write_side import WriteSide
 from shared.messaging.topology import topology
+from tests.support.projection_queues import PROJECTION_QUEUES
 from tests.unit.ops.plain_text import plain_text
 
-QUEUES = [QueueState(queue.name, ready=0, unacknowledged=0, consumers=1) for queue in topology().queues]
+QUEUES = [
+    QueueState(queue.name, ready=0, unacknowledged=0, consumers=1)
+    for queue in topology(projections=PROJECTION_QUEUES).queues
+]
 READY = Readiness(ready=True)
 NOTHING_WAITS = WriteSide(0, 0.0, 0)
 

@@ -7,6 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pymongo.errors import AutoReconnect
 
+from services.query.bootstrap import PROJECTION_QUEUES
 from services.query.domain_event import DomainEvent
 from services.query.metrics import QueryMetrics
 from services.query.projector.dead_letters import DeadLetters
@@ -50,7 +51,7 @@ class Recording:
 
 class Scene:
     def __init__(self) -> None:
-        self.broker = FakeBroker(topology(partitions=1))
+        self.broker = FakeBroker(topology(partitions=1, projections=PROJECTION_QUEUES))
         self.projection = Recording()
         self.registry = CollectorRegistry()
         self.consumer = self.broker.consumer([QUEUE], max_batch=10)
@@ -59,6 +60,7 @@ class Scene:
             self.consumer,
             DeadLetters(self.broker.publisher()),
             QueryMetrics(self.registry),
+            max_batch=20,
             backoff=Backoff(first=0.001, longest=0.01),
         )
 
@@ -183,17 +185,30 @@ async def test_poison_is_kept_until_the_broker_has_it(scene: Scene) -> None:
     assert len(scene.broker.messages("dead-letters")) == 1
 
 
-async def test_the_next_batch_is_read_while_one_is_written(scene: Scene) -> None:
+async def test_while_one_batch_is_written_the_next_one_gathers(scene: Scene) -> None:
     scene.projection.held = asyncio.Event()
-    scene.publish(*[created(f"u{n}") for n in range(30)])
-    await asyncio.sleep(0.05)
-
+    for n in range(18):
+        scene.publish(created(f"u{n}"))
+        await asyncio.sleep(0.01)
     assert scene.projection.calls == 1
-    assert scene.projector._ready.full()
 
     scene.projection.held.set()
     await scene.until_idle()
-    assert len(scene.projection.written) == 30
+
+    assert scene.projection.calls == 2
+    assert [user for user, _ in scene.projection.written] == [f"u{n}" for n in range(18)]
+
+
+async def test_what_gathers_is_bounded(scene: Scene) -> None:
+    scene.projection.held = asyncio.Event()
+    scene.publish(*[created(f"u{n}") for n in range(300)])
+    await asyncio.sleep(0.1)
+
+    assert len(scene.projector._gathered.deliveries) == 20
+
+    scene.projection.held.set()
+    await scene.until_idle()
+    assert len(scene.projection.written) == 300
 
 
 async def test_told_to_stop_it_finishes_what_it_holds_and_gives_the_rest_back() -> None:
@@ -206,7 +221,7 @@ async def test_told_to_stop_it_finishes_what_it_holds_and_gives_the_rest_back() 
         scene.projection.held.set()
 
     done = len(scene.projection.written)
-    assert 10 <= done <= 40
+    assert 10 <= done <= 50
     assert [message.redelivered for message in scene.broker.messages(QUEUE)] == [True] * (100 - done)
 
 
