@@ -11,6 +11,8 @@ from structlog.typing import Processor
 from shared.runtime.urls import redacted
 
 OUR_PACKAGES = ("services", "shared")
+TOLD_BY_OURSELVES = ("aiormq", "aio_pika")
+"""Each lost connection is a line of our own; these would add a traceback or three."""
 
 
 def configure_logging(
@@ -49,6 +51,8 @@ def configure_logging(
     root.handlers[:] = [handler]
     threshold = logging.getLevelNamesMapping()[level.upper()]
     root.setLevel(max(logging.WARNING, threshold))
+    for package in TOLD_BY_OURSELVES:
+        logging.getLogger(package).setLevel(logging.CRITICAL)
     for package in OUR_PACKAGES:
         logging.getLogger(package).setLevel(threshold)
     structlog.configure(

@@ -46,9 +46,16 @@ def test_libraries_log_the_same_way_but_only_warnings() -> None:
     stream = io.StringIO()
     configure_logging("debug", "json", stream)
     logging.getLogger("pymongo.command").debug('{"insert": "payload"}')
-    logging.getLogger("aiormq").warning("connection %s lost", "amqp://u:pw@h/")
+    logging.getLogger("asyncpg").warning("connection %s lost", "amqp://u:pw@h/")
     (line,) = lines_of(stream)
-    assert (line["event"], line["level"], line["logger"]) == ("connection amqp://u:***@h/ lost", "warning", "aiormq")
+    assert (line["event"], line["level"], line["logger"]) == ("connection amqp://u:***@h/ lost", "warning", "asyncpg")
+
+
+def test_the_broker_library_is_silent_because_we_log_each_lost_connection_ourselves() -> None:
+    stream = io.StringIO()
+    configure_logging("debug", "json", stream)
+    logging.getLogger("aiormq.connection").error("reader task failed", exc_info=OSError("gone"))
+    assert stream.getvalue() == ""
 
 
 def test_a_traceback_is_one_line_without_passwords() -> None:
