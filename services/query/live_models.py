@@ -43,7 +43,7 @@ class LiveModels:
         self._models: list[LiveModel] = []
 
     def folded(self, model: FoldedModel) -> LiveFoldedModel:
-        source, target = self._collections.to_read(model.name), self._collections.to_write(model.name)
+        source = self._collections.source(model.name)
         watch = VersionWatch(versions(source))
         parking = Parking(self._collections.parked, model.name, model.aggregate_type)
         live = LiveFoldedModel(
@@ -51,21 +51,21 @@ class LiveModels:
             collection=source,
             documents=DocumentLoader(source),
             watch=watch,
-            projection=FoldedProjection(model, target, parking, self._event_log, watch.advanced),
+            projection=FoldedProjection(model, source, parking, self._event_log, watch.advanced),
             freshness=Freshness(model.aggregate_type, watch, parking.reasons),
         )
         self._models.append(live)
         return live
 
     def recorded(self, model: RecordedModel) -> LiveModel:
-        source, target = self._collections.to_read(model.name), self._collections.to_write(model.name)
+        source = self._collections.source(model.name)
         watch = VersionWatch(existing(source))
         live = LiveModel(
             model=model,
             collection=source,
             documents=DocumentLoader(source),
             watch=watch,
-            projection=RecordedProjection(model, target, watch.advanced),
+            projection=RecordedProjection(model, source, watch.advanced),
         )
         self._models.append(live)
         return live

@@ -15,7 +15,10 @@ NO_LIMIT = 0
 
 
 def mongo_client(url: str, **options: Any) -> AsyncMongoClient[Document]:
-    """A client whose writes are safe on a majority and whose datetimes are aware.
+    """A client whose writes are safe on a majority, that reads nothing less safe, and whose datetimes are aware.
+
+    What a majority does not have yet may be rolled back: answered, it would make a version go back that somebody has
+    seen; taken for a duplicate by a projector, it would lose the event.
 
     An operation fails after 2 s without a server, and after 5 s when one is there and silent (a retry comes on top).
     Connects with its first operation. Raises PyMongoError for a URL that makes no sense.
@@ -25,7 +28,6 @@ def mongo_client(url: str, **options: Any) -> AsyncMongoClient[Document]:
         **{
             "appname": "query-service",
             "w": "majority",
-            # What a new primary might undo is not shown to anybody: no version that a client has seen goes back.
             "readConcernLevel": "majority",
             "retryWrites": True,
             "retryReads": True,

@@ -5,7 +5,6 @@ from typing import TypeAlias
 
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.read_concern import ReadConcern
 
 from services.query.read_model import Document
 
@@ -30,7 +29,6 @@ class Collections:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._live: dict[str, int] = {}
-        self._committed: dict[str, Collection] = {}
 
     async def refresh(self) -> None:
         """Reads the catalogue."""
@@ -43,20 +41,8 @@ class Collections:
     def generation(self, model: str, number: int) -> Collection:
         return self._database[f"{model}.g{number}"]
 
-    def to_write(self, model: str) -> CollectionSource:
-        """For projecting: reads the newest state, so that a guarded write fails only when somebody was in between."""
+    def source(self, model: str) -> CollectionSource:
         return lambda: self.live(model)
-
-    def to_read(self, model: str) -> CollectionSource:
-        """For answering: reads what a majority has, because the rest may be rolled back after somebody has seen it."""
-
-        def committed() -> Collection:
-            live = self.live(model)
-            if live.name not in self._committed:
-                self._committed[live.name] = live.with_options(read_concern=ReadConcern("majority"))
-            return self._committed[live.name]
-
-        return committed
 
     @property
     def parked(self) -> Collection:

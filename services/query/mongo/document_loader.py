@@ -21,6 +21,7 @@ class DocumentLoader:
         self._collection = collection
         self._waiting: dict[str, asyncio.Future[Document | None]] = {}
         self._reads: set[asyncio.Task[None]] = set()
+        self._gathering = False
 
     async def load(self, key: str) -> Document | None:
         """Raises PyMongoError."""
@@ -31,7 +32,9 @@ class DocumentLoader:
         return await asyncio.shield(future)
 
     def _start_read(self) -> None:
-        if self._waiting and len(self._reads) < MAX_READS:
+        """Begins in the next turn of the event loop: what is asked for in this one shares the read."""
+        if self._waiting and not self._gathering and len(self._reads) < MAX_READS:
+            self._gathering = True
             read = asyncio.create_task(self._read(), name="load documents")
             self._reads.add(read)
             read.add_done_callback(self._finish_read)
@@ -41,6 +44,7 @@ class DocumentLoader:
         self._start_read()
 
     async def _read(self) -> None:
+        self._gathering = False
         keys = list(self._waiting)[:MAX_KEYS]
         futures = {key: self._waiting.pop(key) for key in keys}
         try:

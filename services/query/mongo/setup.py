@@ -7,7 +7,7 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure
 
 from services.query.bootstrap import READ_MODELS
-from services.query.mongo.client import mongo_client
+from services.query.mongo.client import NO_LIMIT, mongo_client
 from services.query.mongo.collections import Collections
 from services.query.mongo.replica_set import ensure_replica_set
 from services.query.read_model import Document
@@ -22,7 +22,8 @@ USER_EXISTS = 51003
 async def set_up(settings: SetupSettings) -> None:
     """A replica set with a primary, the service's user, and the indexes. Raises StartupError and PyMongoError."""
     await ensure_replica_set(settings.mongo, settings.member_host, settings.wait_seconds)
-    async with mongo_client(settings.mongo, serverSelectionTimeoutMS=round(settings.wait_seconds * 1000)) as admin:
+    patience = {"serverSelectionTimeoutMS": round(settings.wait_seconds * 1000), "socketTimeoutMS": NO_LIMIT}
+    async with mongo_client(settings.mongo, **patience) as admin:
         if settings.service_password is not None:
             await ensure_user(
                 admin, settings.database, settings.service_user, settings.service_password.get_secret_value()

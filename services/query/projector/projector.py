@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Generic, Protocol, TypeVar
 
@@ -36,16 +36,17 @@ class OrderedConsumer(BatchConsumer, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Batch(Generic[MessageT]):
-    deliveries: list[Delivery]
-    messages: list[MessageT]
-    letters: list[tuple[Delivery, UnreadableMessageError]]
+    deliveries: list[Delivery] = field(default_factory=list)
+    messages: list[MessageT] = field(default_factory=list)
+    letters: list[tuple[Delivery, UnreadableMessageError]] = field(default_factory=list)
 
 
 class Projector(Generic[MessageT]):
     """Runs one projection on the queue of its own: read a batch, write it, only then acknowledge it.
 
-    The next batch is read while one is written; they are written one after the other, which keeps the order of each
-    document. While a server is away a batch is tried again with growing delay, for as long as its deliveries are ours.
+    While one batch is written the next one gathers, so that batches are as large as the load is high; they are written
+    one after the other, which keeps the order of each document. While a server is away a batch is tried again with
+    growing delay, for as long as its deliveries are ours.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Projector(Generic[MessageT]):
         dead_letters: DeadLetters,
         metrics: QueryMetrics,
         *,
+        max_batch: int = 500,
         backoff: Backoff | None = None,
     ) -> None:
         self.name = projection.name
@@ -63,7 +65,11 @@ class Projector(Generic[MessageT]):
         self._dead_letters = dead_letters
         self._metrics = metrics
         self._backoff = backoff or Backoff()
-        self._ready: asyncio.Queue[_Batch[MessageT] | None] = asyncio.Queue(maxsize=1)
+        self._max_batch = max_batch
+        self._gathered: _Batch[MessageT] = _Batch()
+        self._ended = False
+        self._arrived = asyncio.Event()
+        self._taken = asyncio.Event()
         self._stopping = asyncio.Event()
         self._trouble: str | None = None
 
@@ -85,16 +91,33 @@ class Projector(Generic[MessageT]):
 
     async def _read_batches(self) -> None:
         async for deliveries in self._consumer.batches():
-            await self._ready.put(self._read(deliveries))
-        await self._ready.put(None)
+            while len(self._gathered.deliveries) >= self._max_batch:
+                self._taken.clear()
+                await self._taken.wait()
+            self._read(deliveries)
+            self._arrived.set()
+        self._ended = True
+        self._arrived.set()
 
     async def _write_batches(self) -> None:
-        while (batch := await self._ready.get()) is not None:
+        while batch := await self._take():
             if await self._write_until_safe(batch):
                 await self._consumer.ack(batch.deliveries)
 
-    def _read(self, deliveries: list[Delivery]) -> _Batch[MessageT]:
-        batch: _Batch[MessageT] = _Batch(deliveries, [], [])
+    async def _take(self) -> _Batch[MessageT] | None:
+        """All that has gathered; None when nothing will come any more."""
+        while not self._gathered.deliveries:
+            if self._ended:
+                return None
+            self._arrived.clear()
+            await self._arrived.wait()
+        batch, self._gathered = self._gathered, _Batch()
+        self._taken.set()
+        return batch
+
+    def _read(self, deliveries: list[Delivery]) -> None:
+        batch = self._gathered
+        batch.deliveries.extend(deliveries)
         for delivery in deliveries:
             try:
                 batch.messages.append(self._projection.read(delivery))
@@ -104,7 +127,6 @@ class Projector(Generic[MessageT]):
                 logger.exception("a message could not be read", read_model=self.name, message_id=delivery.message_id)
                 letter = UnreadableMessageError("projection_failed", type(error).__name__)
                 batch.letters.append((delivery, letter))
-        return batch
 
     async def _write_until_safe(self, batch: _Batch[MessageT]) -> bool:
         """False when the batch is left to redelivery: because the channel it came on is gone, or we are stopping."""

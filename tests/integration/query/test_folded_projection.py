@@ -48,7 +48,7 @@ class Scene:
         self.projection = self.another(model)
 
     def another(self, model: FoldedModel = USERS) -> FoldedProjection:
-        source = self.collections.to_write(model.name)
+        source = self.collections.source(model.name)
         return FoldedProjection(model, source, self.parking, self.log, self.note)
 
     def note(self, versions: Mapping[str, int]) -> None:
@@ -294,7 +294,7 @@ async def test_events_that_arrive_while_one_is_healed_are_not_lost(collections: 
                 await go_on.wait()
                 yield page
 
-    slow = FoldedProjection(USERS, collections.to_write("users"), scene.parking, SlowLog(ALICE[:3]))
+    slow = FoldedProjection(USERS, collections.source("users"), scene.parking, SlowLog(ALICE[:3]))
     healing = asyncio.create_task(slow.heal("alice"))
     await reading.wait()
     scene.log.events = ALICE[:4]

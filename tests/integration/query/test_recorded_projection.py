@@ -22,7 +22,7 @@ class Scene:
     def __init__(self, collections: Collections) -> None:
         self.collections = collections
         self.recorded: dict[str, int] = {}
-        self.projection = RecordedProjection(COMMAND_STATUS, collections.to_write("command_status"), self.note)
+        self.projection = RecordedProjection(COMMAND_STATUS, collections.source("command_status"), self.note)
 
     def note(self, versions: Mapping[str, int]) -> None:
         self.recorded.update(versions)
