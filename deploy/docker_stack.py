@@ -121,6 +121,7 @@ def client_env() -> dict[str, str]:
     broker, management = _address("rabbitmq", 5672), _address("rabbitmq", 15672)
     return {
         "CQRS_AMQP_URL": f"amqp://client:{_password('rabbitmq_client')}@{broker}/cqrs",
+        "CQRS_OPS_AMQP_URL": f"amqp://ops:{_password('rabbitmq_ops')}@{broker}/cqrs",
         "CQRS_ADMIN_AMQP_URL": f"amqp://admin:{_password('rabbitmq_admin')}@{broker}/cqrs",
         "CQRS_RABBITMQ_API_URL": f"http://admin:{_password('rabbitmq_admin')}@{management}",
         "CQRS_POSTGRES_URL": f"postgresql+asyncpg://ops:{_password('postgres_ops')}@{_address('postgres', 5432)}/cqrs",

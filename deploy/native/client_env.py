@@ -12,6 +12,7 @@ def client_env(layout: Layout) -> dict[str, str]:
     """CQRS_AMQP_URL is a client's, the others are an operator's; HTTP addresses are those of the first processes."""
     return {
         "CQRS_AMQP_URL": f"amqp://client:{_password(layout, 'rabbitmq_client')}@127.0.0.1:{layout.amqp_port}/{VHOST}",
+        "CQRS_OPS_AMQP_URL": f"amqp://ops:{_password(layout, 'rabbitmq_ops')}@127.0.0.1:{layout.amqp_port}/{VHOST}",
         "CQRS_ADMIN_AMQP_URL": f"{_admin(layout, 'amqp')}@127.0.0.1:{layout.amqp_port}/{VHOST}",
         "CQRS_RABBITMQ_API_URL": f"{_admin(layout, 'http')}@127.0.0.1:{layout.management_port}",
         "CQRS_POSTGRES_URL": f"postgresql+asyncpg://ops:{_password(layout, 'postgres_ops')}"

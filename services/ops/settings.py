@@ -21,6 +21,7 @@ class OpsSettings(Settings):
     model_config = SettingsConfigDict(env_prefix=PREFIX)
 
     amqp_url: SecretStr | None = None
+    ops_amqp_url: SecretStr | None = None
     admin_amqp_url: SecretStr | None = None
     rabbitmq_api_url: SecretStr | None = None
     postgres_url: SecretStr | None = None

@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
 HeaderValue: TypeAlias = (
-    "str | int | float | bool | datetime | Sequence[HeaderValue] | Mapping[str, HeaderValue] | None"
+    "str | int | float | bool | bytearray | Decimal | datetime | Sequence[HeaderValue]"
+    " | Mapping[str, HeaderValue] | None"
 )
 NO_HEADERS: Mapping[str, HeaderValue] = MappingProxyType({})
 
@@ -17,7 +19,8 @@ class Envelope:
     """A message to publish.
 
     `message_id` is the message's own id and stays the same over every attempt. `expiration_ms` is how long the message
-    may wait in its queue. `persistent` is AMQP's `delivery_mode: 2`.
+    may wait in its queue. `persistent` is AMQP's `delivery_mode: 2`. `user_id` must be the connection's own user,
+    unless that one is an impersonator (see topology.Permission).
     """
 
     exchange: str
@@ -25,12 +28,14 @@ class Envelope:
     type: str
     body: bytes
     message_id: str | None = None
-    content_type: str = "application/json"
+    content_type: str | None = "application/json"
+    content_encoding: str | None = None
     headers: Mapping[str, HeaderValue] = field(default_factory=lambda: NO_HEADERS)
     correlation_id: str | None = None
     reply_to: str | None = None
     expiration_ms: int | None = None
     timestamp: datetime | None = None
+    user_id: str | None = None
     persistent: bool = True
 
 

@@ -52,6 +52,7 @@ def publish_frames(channel: int, envelope: Envelope, *, mandatory: bool, frame_m
 def _properties(envelope: Envelope) -> commands.Basic.Properties:
     return commands.Basic.Properties(
         content_type=envelope.content_type,
+        content_encoding=envelope.content_encoding,
         headers=_table(envelope.headers) if envelope.headers else None,
         delivery_mode=PERSISTENT if envelope.persistent else TRANSIENT,
         correlation_id=envelope.correlation_id,
@@ -60,6 +61,7 @@ def _properties(envelope: Envelope) -> commands.Basic.Properties:
         message_id=envelope.message_id,
         timestamp=envelope.timestamp,
         message_type=envelope.type,
+        user_id=envelope.user_id,
     )
 
 

@@ -109,7 +109,9 @@ async def _make_users(api: ManagementApi, vhost: str, topology: Topology, passwo
     permissions = {permission.user: permission for permission in topology.permissions}
     for user, password in passwords.items():
         permission = permissions[user]
-        await api.put("users", user, body={"password": password, "tags": ""})
+        await api.put(
+            "users", user, body={"password": password, "tags": "impersonator" if permission.impersonator else ""}
+        )
         rights = {"configure": permission.configure, "write": permission.write, "read": permission.read}
         await api.put("permissions", vhost, user, body=rights)
 

@@ -14,9 +14,11 @@ QUERIES: Final = "queries"
 EVENTS: Final = "events"
 OUTCOMES: Final = "outcomes"
 EVENT_LOG: Final = "event-log"
+PROJECTION_CONTROL: Final = "projection-control"
 DEAD_LETTERS: Final = "dead-letters"
 QUERY_KEY: Final = "query"
 EVENT_LOG_KEY: Final = "event-log"
+PROJECTION_CONTROL_KEY: Final = "projection-control"
 DEFAULT_PARTITIONS: Final = 8
 DEFAULT_EXCHANGE: Final = ""
 
@@ -62,13 +64,15 @@ class Policy:
 class Permission:
     """What a user may do: a regular expression over names of queues and exchanges each.
 
-    <https://www.rabbitmq.com/docs/access-control>
+    <https://www.rabbitmq.com/docs/access-control>. An `impersonator` may publish in the name of others: the broker lets
+    him set any `user_id` (<https://www.rabbitmq.com/docs/validated-user-id>).
     """
 
     user: str
     configure: str
     write: str
     read: str
+    impersonator: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,7 @@ def topology(*, partitions: int = DEFAULT_PARTITIONS, projections: Sequence[Proj
             Exchange(EVENTS, "topic"),
             Exchange(OUTCOMES, "topic"),
             Exchange(EVENT_LOG, "direct"),
+            Exchange(PROJECTION_CONTROL, "direct"),
             Exchange(DEAD_LETTERS, "topic"),
         ),
         queues=(
@@ -121,6 +126,7 @@ def topology(*, partitions: int = DEFAULT_PARTITIONS, projections: Sequence[Proj
             *(Queue(projection.queue, single_active_consumer=True) for projection in projections),
             Queue(QUERIES, "classic"),
             Queue(EVENT_LOG, "classic"),
+            Queue(PROJECTION_CONTROL, "classic"),
             Queue(DEAD_LETTERS),
         ),
         bindings=(
@@ -133,6 +139,7 @@ def topology(*, partitions: int = DEFAULT_PARTITIONS, projections: Sequence[Proj
             ),
             Binding(QUERIES, QUERIES, QUERY_KEY),
             Binding(EVENT_LOG, EVENT_LOG, EVENT_LOG_KEY),
+            Binding(PROJECTION_CONTROL, PROJECTION_CONTROL, PROJECTION_CONTROL_KEY),
             Binding(DEAD_LETTERS, DEAD_LETTERS, "#"),
         ),
         policies=POLICIES,
@@ -156,7 +163,7 @@ POLICIES: Final = (
     Policy("dead-letters", r"^dead-letters$", {"delivery-limit": 1_000_000}),
     Policy(
         "requests",
-        r"^(queries|event-log)$",
+        r"^(queries|event-log|projection-control)$",
         {"message-ttl": 60_000, "max-length": 100_000, "overflow": "reject-publish"},
     ),
 )
@@ -174,7 +181,7 @@ PERMISSIONS: Final = (
         "query",
         configure=r"^$",
         write=r"^(event-log|dead-letters|amq\.default)$",
-        read=r"^(queries|projections\..+)$",
+        read=r"^(queries|projection-control|projections\..+)$",
     ),
     Permission(
         "client",
@@ -185,7 +192,9 @@ PERMISSIONS: Final = (
     Permission(
         "ops",
         configure=rf"^({_CLIENT_QUEUES})$",
-        write=rf"^(commands|queries|{_CLIENT_QUEUES})$",
+        # The default exchange is for dead letters that only one queue may see again.
+        write=rf"^(commands|queries|projection-control|amq\.default|{_CLIENT_QUEUES})$",
         read=rf"^(events|outcomes|dead-letters|{_CLIENT_QUEUES})$",
+        impersonator=True,  # a command that is redriven is still the command of whoever sent it
     ),
 )

@@ -269,6 +269,8 @@ def _arrived(envelope: Envelope, queue: str) -> Delivery:
         type=envelope.type,
         message_id=envelope.message_id,
         content_type=envelope.content_type,
+        content_encoding=envelope.content_encoding,
+        user_id=envelope.user_id,
         headers=dict(envelope.headers),
         correlation_id=envelope.correlation_id,
         reply_to=envelope.reply_to,

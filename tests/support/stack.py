@@ -20,6 +20,7 @@ from deploy.native.stack import SERVERS, NativeStack
 
 CLIENT_VARIABLES = (
     "CQRS_AMQP_URL",
+    "CQRS_OPS_AMQP_URL",
     "CQRS_ADMIN_AMQP_URL",
     "CQRS_RABBITMQ_API_URL",
     "CQRS_POSTGRES_URL",

@@ -140,6 +140,42 @@ async def test_nobody_publishes_where_it_has_no_business(broker: Broker, user: s
         assert "ACCESS_REFUSED" in (publisher.trouble or "")
 
 
+async def test_an_operator_sends_again_in_the_name_of_the_sender_and_to_one_queue_alone(broker: Broker) -> None:
+    await broker.set_up()
+    again = replace(message(1), routing_key="alice", user_id="somebody", content_encoding="gzip")
+    async with (
+        RabbitStageAs(broker.stage, broker.url_of("ops")).publisher() as ops,
+        broker.stage.consumer([*(commands_queue(n) for n in range(4)), "projections.users"]) as consumer,
+    ):
+        one_queue = replace(again, exchange="", routing_key="projections.users")
+        assert await ops.publish([replace(again, exchange="commands"), one_queue]) == [None, None]
+        arrived = await take(consumer, 2)
+
+    assert {(each.user_id, each.content_encoding) for each in arrived} == {("somebody", "gzip")}
+
+
+async def test_a_client_can_not_send_in_the_name_of_others(broker: Broker) -> None:
+    await broker.set_up()
+    async with RabbitStageAs(broker.stage, broker.url_of("client")).publisher(timeout=2.0) as publisher:
+        await publisher.publish([replace(message(1), exchange="commands", routing_key="alice", user_id="somebody")])
+
+        assert "PRECONDITION_FAILED" in (publisher.trouble or "")
+
+
+async def test_only_an_operator_controls_projections(broker: Broker) -> None:
+    await broker.set_up()
+    request = replace(message(1), exchange="projection-control", routing_key="projection-control")
+    async with RabbitStageAs(broker.stage, broker.url_of("client")).publisher(timeout=2.0) as client:
+        await client.publish([request])
+        assert "ACCESS_REFUSED" in (client.trouble or "")
+    async with (
+        RabbitStageAs(broker.stage, broker.url_of("ops")).publisher() as ops,
+        RabbitStageAs(broker.stage, broker.url_of("query")).consumer(["projection-control"]) as service,
+    ):
+        assert await ops.publish([request]) == [None]
+        await take(service, 1)
+
+
 async def test_nobody_but_the_administrator_declares_the_queues(broker: Broker) -> None:
     await broker.set_up()
     async with await aio_pika.connect(broker.url_of("command")) as connection:

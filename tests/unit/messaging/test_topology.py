@@ -52,3 +52,12 @@ def test_each_user_may_do_what_it_must_and_no_more() -> None:
     assert not any(may("client", "write", name) for name in ("events", "amq.default", "dead-letters", "commands.0"))
     assert not any(may("client", "read", name) for name in ("queries", "commands.0", "outcomes", "dead-letters"))
     assert may("ops", "read", "dead-letters")
+
+
+def test_only_operators_control_projections_and_redrive_to_one_queue() -> None:
+    assert all(may("ops", "write", name) for name in ("commands", "projection-control", "amq.default"))
+    assert not any(may("ops", "write", name) for name in ("events", "outcomes", "event-log", "dead-letters"))
+    others = ("command", "query", "client")
+    assert not any(may(user, "write", "projection-control") for user in others)
+    assert may("query", "read", "projection-control")
+    assert [permission.user for permission in PERMISSIONS if permission.impersonator] == ["ops"]
