@@ -13,7 +13,7 @@ SERVICES = dict(re.findall(r"^  (\w+):.*\n((?:    .*\n|\n)+)", _BLOCKS, re.MULTI
 
 
 def test_the_services_are_these() -> None:
-    assert set(SERVICES) == {"rabbitmq", "postgres", "mongo", "setup", "command", "query"}
+    assert set(SERVICES) == {"rabbitmq", "postgres", "mongo", "setup", "command", "query", "tools"}
 
 
 def test_every_port_is_on_the_loopback_interface() -> None:
@@ -55,7 +55,7 @@ def test_no_service_is_given_an_administrators_secret() -> None:
 
 
 def test_every_secret_is_a_file_that_a_clone_has() -> None:
-    used = set(re.findall(r"/run/secrets/(\w+)", COMPOSE))
+    used = set(re.findall(r"/run/secrets/(\w+)", COMPOSE))  # those of `tools` are others' too
     declared = set(re.findall(r"^  (\w+): \{file:", COMPOSE, re.MULTILINE))
     committed = {file.name for file in Path(ROOT / "deploy" / "secrets" / "development").iterdir()}
     assert used == declared == committed == set(NAMES)
