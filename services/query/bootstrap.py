@@ -19,13 +19,15 @@ from services.query.query_bus import QueryBus
 from services.query.read_model import ReadModel, queue_of
 from services.query.read_models.command_status import COMMAND_STATUS
 from services.query.read_models.command_status.get_command_status import GetCommandStatusHandler
+from services.query.read_models.user_directory import USER_DIRECTORY
+from services.query.read_models.user_directory.search_users import SearchUsersHandler
 from services.query.read_models.users import USERS
 from services.query.read_models.users.get_all_users import GetAllUsersHandler
 from services.query.read_models.users.get_user_by_email import GetUserByEmailHandler
 from services.query.read_models.users.get_user_by_id import GetUserByIdHandler
 from services.query.service import QueryService
 from services.query.settings import QuerySettings
-from shared.contracts.queries import GetAllUsers, GetCommandStatus, GetUserByEmail, GetUserById
+from shared.contracts.queries import GetAllUsers, GetCommandStatus, GetUserByEmail, GetUserById, SearchUsers
 from shared.messaging.batch_consumer import AmqpBatchConsumer
 from shared.messaging.connection import SupervisedConnection
 from shared.messaging.metrics import MessagingMetrics
@@ -38,7 +40,7 @@ from shared.runtime.health import Health
 from shared.runtime.metrics import new_registry
 from shared.runtime.server import health_server
 
-READ_MODELS: Final[tuple[ReadModel, ...]] = (USERS, COMMAND_STATUS)
+READ_MODELS: Final[tuple[ReadModel, ...]] = (USERS, COMMAND_STATUS, USER_DIRECTORY)
 PROJECTION_QUEUES: Final = tuple(queue_of(model) for model in READ_MODELS)
 """What the broker's set-up job has to declare for them."""
 
@@ -51,6 +53,8 @@ def register_queries(models: LiveModels, bus: QueryBus) -> None:
     bus.register(GetUserByEmail, GetUserByEmailHandler(users.collection, users.freshness))
     bus.register(GetAllUsers, GetAllUsersHandler(users.collection, users.freshness))
     bus.register(GetCommandStatus, GetCommandStatusHandler(statuses.documents, statuses.watch))
+    directory = models.folded(USER_DIRECTORY)
+    bus.register(SearchUsers, SearchUsersHandler(directory.collection, directory.freshness))
 
 
 @dataclass(frozen=True, slots=True)

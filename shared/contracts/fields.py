@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 MAX_EMAIL_LENGTH = 254  # RFC 5321, 4.5.3.1.3: a path of 256 octets, less its angle brackets
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Refuses what PostgreSQL (NUL) or UTF-8 (a lone surrogate) can't hold."""
     if "\x00" in text:
         raise PydanticCustomError("nul_character", "must not contain a NUL character")
@@ -37,18 +37,18 @@ def _not_blank(text: str) -> str:
 UserId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 """1–64 characters from `A–Z a–z 0–9 . _ -`."""
 
-Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_storable), AfterValidator(_not_blank)]
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(storable), AfterValidator(_not_blank)]
 """1–200 characters, not only white space."""
 
 Email = Annotated[
     str,
     Field(min_length=3, max_length=MAX_EMAIL_LENGTH),
-    AfterValidator(_storable),
+    AfterValidator(storable),
     AfterValidator(_email_address),
 ]
 """An e-mail address of at most 254 characters; kept as given, unique without regard to case (see `email_key`)."""
 
-Reason = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_storable)]
+Reason = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(storable)]
 """1–500 characters."""
 
 CommandId = Annotated[UUID, Field(strict=False)]

@@ -5,6 +5,7 @@ from shared.contracts.queries.get_all_users import GetAllUsers
 from shared.contracts.queries.get_command_status import GetCommandStatus
 from shared.contracts.queries.get_user_by_email import GetUserByEmail
 from shared.contracts.queries.get_user_by_id import GetUserById
+from shared.contracts.queries.search_users import SearchUsers
 
 QUERIES: dict[str, type[Query]] = {
     contract.type: contract
@@ -12,6 +13,7 @@ QUERIES: dict[str, type[Query]] = {
         GetUserById,
         GetUserByEmail,
         GetAllUsers,
+        SearchUsers,
         GetCommandStatus,
     )
 }
@@ -22,4 +24,5 @@ __all__ = [
     "GetCommandStatus",
     "GetUserByEmail",
     "GetUserById",
+    "SearchUsers",
 ]

@@ -1,11 +1,8 @@
-from typing import Annotated, ClassVar, Literal
-
-from pydantic import Field
+from typing import ClassVar, Literal
 
 from shared.contracts.base import Query
+from shared.contracts.queries.paging import Cursor, PageSize
 from shared.contracts.views import UserPage
-
-MAX_PAGE = 500
 
 
 class GetAllUsers(Query):
@@ -18,7 +15,7 @@ class GetAllUsers(Query):
     type: ClassVar[str] = "GetAllUsers"
     view: ClassVar = UserPage
 
-    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 50
-    cursor: Annotated[str, Field(min_length=1, max_length=2048)] | None = None
+    limit: PageSize = 50
+    cursor: Cursor | None = None
     status: Literal["active", "deactivated"] | None = None
     sort: Literal["created_at", "-created_at", "name", "-name"] = "created_at"

@@ -7,7 +7,7 @@ from typing import Any
 import aio_pika
 import pytest
 
-from services.query.bootstrap import Seams
+from services.query.bootstrap import PROJECTION_QUEUES, READ_MODELS, Seams
 from services.query.mongo.collections import Database
 from services.query.projector.projector import OrderedConsumer
 from services.query.service import QueryService
@@ -112,12 +112,9 @@ async def test_what_is_no_event_becomes_a_dead_letter_and_the_others_go_on(
         await world.publish([poison])
         await world.emit([created("bob")])
         await world.wait_for_users({"alice": 1, "bob": 1})
-        letters = [await dead_letters.next() for _ in range(2)]
+        letters = [await dead_letters.next() for _ in PROJECTION_QUEUES]
 
-    assert {letter.headers["dead-letter-queue"] for letter in letters} == {
-        "projections.users",
-        "projections.command_status",
-    }
+    assert {letter.headers["dead-letter-queue"] for letter in letters} == {each.queue for each in PROJECTION_QUEUES}
     for letter in letters:
         assert (letter.body, letter.message_id, letter.type) == (b"not json", "m-1", "UserCreated")
         assert letter.headers["dead-letter-reason"] == "invalid_message"
@@ -175,9 +172,8 @@ async def test_it_is_ready_and_measures_itself(world: World, settings: QuerySett
         "mongodb",
         "publisher",
         "replier",
-        "projection users",
-        "projection command_status",
         "queries",
+        *(f"projection {model.name}" for model in READ_MODELS),
     }
     assert 'projection_events_by_type_total{read_model="users",type="UserCreated"} 1.0' in metrics
     assert 'projection_lag_seconds{read_model="users"}' in metrics

@@ -7,53 +7,16 @@ from typing import Any
 import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 
-from services.query.bootstrap import register_queries
-from services.query.domain_event import DomainEvent
-from services.query.freshness.demand import ANY_STATE, Demand
-from services.query.live_models import LiveModels
+from services.query.freshness.demand import Demand
 from services.query.mongo.collections import Collections
 from services.query.projector.fold import Failure
 from services.query.projector.parking import Parking
-from services.query.query_bus import QueryBus
 from services.query.read_models.users import USERS
 from services.query.read_models.users.get_all_users import page_request
 from services.query.read_models.users.page_cursor import decode
-from shared.contracts.answer import Answered, Failed
-from shared.contracts.consistency_token import parse_tokens
 from shared.contracts.queries import GetAllUsers
-from tests.unit.query.fake_event_log import FakeEventLog
+from tests.integration.query.query_scene import Scene, moved, seen, stages_of
 from tests.unit.query.given_events import NOON, at, created, deactivated, email_updated, renamed
-
-
-class Scene:
-    """The query side without a broker: what the projector wrote, asked through the bus."""
-
-    def __init__(self, collections: Collections) -> None:
-        self.collections = collections
-        self.bus = QueryBus()
-        self.models = LiveModels(collections, FakeEventLog())
-        register_queries(self.models, self.bus)
-
-    async def project(self, *events: Any) -> None:
-        await self.models.all[0].projection.apply(events)
-
-    async def ask(self, query: str, demand: Demand = ANY_STATE, /, **body: Any) -> dict[str, Any]:
-        answer = await self.bus.ask(query, body, demand)
-        if isinstance(answer, Failed):
-            return {"code": str(answer.error.code), "retryable": answer.error.retryable, "why": answer.error.message}
-        assert isinstance(answer, Answered)
-        data: dict[str, Any] = answer.data
-        return data | {"as_of": (answer.as_of.version, answer.as_of.time)}
-
-    async def page_through(self, limit: int, **body: Any) -> list[str]:
-        found: list[str] = []
-        cursor: dict[str, str] = {}
-        while True:
-            page = await self.ask("GetAllUsers", limit=limit, **body, **cursor)
-            found += [user["user_id"] for user in page["items"]]
-            if page["next_cursor"] is None:
-                return found
-            cursor = {"cursor": page["next_cursor"]}
 
 
 @pytest.fixture
@@ -61,10 +24,6 @@ async def scene(collections: Collections) -> AsyncIterator[Scene]:
     scene = Scene(collections)
     yield scene
     await scene.models.close()
-
-
-def seen(tokens: str, max_wait: float = 1.0) -> Demand:
-    return Demand(parse_tokens(tokens), max_wait)
 
 
 ALICE = {
@@ -144,11 +103,6 @@ async def crowd(scene: Scene) -> dict[str, Any]:
     return {user["_id"]: user async for user in scene.collections.live("users").find({"status": {"$exists": True}})}
 
 
-def moved(event: DomainEvent, seconds: int) -> DomainEvent:
-    """The same event at another time."""
-    return DomainEvent(event.envelope.model_copy(update={"time": at(seconds)}), event.data)
-
-
 @pytest.mark.parametrize("status", [None, "active", "deactivated"])
 @pytest.mark.parametrize("sort", ["created_at", "-created_at", "name", "-name"])
 @pytest.mark.parametrize("limit", [7, 500])
@@ -226,11 +180,6 @@ async def test_an_address_is_found_by_its_index(scene: Scene, crowd: dict[str, A
 
     assert stages_of(explained["queryPlanner"]["winningPlan"]) == {"FETCH", "IXSCAN"}
     assert explained["executionStats"]["totalDocsExamined"] == 1
-
-
-def stages_of(plan: dict[str, Any]) -> set[str]:
-    inner = [plan["inputStage"]] if "inputStage" in plan else plan.get("inputStages", [])
-    return {plan["stage"]}.union(*(stages_of(stage) for stage in inner))
 
 
 # Read your writes

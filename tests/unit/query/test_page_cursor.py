@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.query.read_models.users.page_cursor import BadCursorError, PageCursor, _digest, decode, encode
+from services.query.read_models.users.page_cursor import PageCursor, decode, encode
+from services.query.sealed_cursor import BadCursorError, _digest
 
 MOMENT = datetime(2026, 11, 22, 10, 0, 0, 123000, tzinfo=UTC)
 BY_TIME = PageCursor("-created_at", "active", MOMENT, "alice")

@@ -7,8 +7,9 @@ from services.query.freshness.demand import Demand
 from services.query.freshness.freshness import Freshness
 from services.query.mongo.collections import CollectionSource
 from services.query.read_model import Document
-from services.query.read_models.users.page_cursor import BadCursorError, PageCursor, decode, encode
+from services.query.read_models.users.page_cursor import PageCursor, decode, encode
 from services.query.read_models.users.view import user_view
+from services.query.sealed_cursor import BadCursorError
 from shared.contracts.answer import Answered, AnswerError, AsOf, ErrorCode, Failed
 from shared.contracts.queries import GetAllUsers
 

@@ -1,0 +1,17 @@
+"""What each event makes of a user's entry in the directory.
+
+The document is that of `users` (see `read_models/users/projection.py`) and, with it, `words`.
+"""
+
+from services.query.domain_event import DomainEvent
+from services.query.read_model import Document
+from services.query.read_models.user_directory.words import words
+from services.query.read_models.users.projection import project as project_user
+
+
+def project(document: Document | None, event: DomainEvent) -> Document:
+    """The entry after the event. Raises TypeError for an event of a user who was never created."""
+    user = project_user(document, event)
+    if "name" not in user:
+        return user
+    return {**user, "words": words(user["name"], user["email"])}

@@ -1,0 +1,173 @@
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from pymongo import InsertOne
+
+from services.query.mongo.collections import Collections
+from services.query.read_models.user_directory.page_cursor import SearchCursor
+from services.query.read_models.user_directory.search_users import entries, rarest
+from tests.integration.query.query_scene import Scene, seen, stages_of
+from tests.unit.query.given_events import at, created, deactivated, email_updated, renamed
+
+
+@pytest.fixture
+async def scene(collections: Collections) -> AsyncIterator[Scene]:
+    scene = Scene(collections)
+    yield scene
+    await scene.models.close()
+
+
+@pytest.fixture
+async def people(scene: Scene) -> None:
+    await scene.project(
+        created("alice", name="Alice Liddell", email="alice@wonder.land"),
+        created("alan", name="Alan Alison", email="alan.alison@example.com"),
+        created("zoe", name="Zoë Ångström", email="zoe@example.com"),
+        created("bob", name="Bob Stone", email="b.stone@wonder.land"),
+        deactivated("bob", 2),
+    )
+
+
+async def search(scene: Scene, text: str) -> list[str]:
+    return [user["user_id"] for user in (await scene.ask("SearchUsers", text=text))["items"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ali", ["alice", "alan"]),  # alice, alison
+        ("AL", ["alan", "alice"]),
+        ("zoe", ["zoe"]),
+        ("ZOË angs", ["zoe"]),
+        ("wonder.la", ["alice", "bob"]),
+        ("al wonder", ["alice"]),
+        ("b.stone@wonder", ["bob"]),
+        ("lice", []),
+        ("alice bob", []),
+        ("al.*", ["alan", "alice"]),
+        ("²", []),
+    ],
+)
+async def test_users_are_found_by_the_beginnings_of_their_words(
+    scene: Scene, people: None, text: str, expected: list[str]
+) -> None:
+    assert await search(scene, text) == expected
+
+
+async def test_a_user_is_shown_as_everywhere(scene: Scene, people: None) -> None:
+    answer = await scene.ask("SearchUsers", text="bob")
+
+    assert answer == {
+        "items": [
+            {
+                "user_id": "bob",
+                "name": "Bob Stone",
+                "email": "b.stone@wonder.land",
+                "status": "deactivated",
+                "created_at": at(1),
+                "updated_at": at(2),
+                "version": 2,
+            }
+        ],
+        "next_cursor": None,
+        "as_of": (None, at(2)),
+    }
+
+
+async def test_who_changed_is_found_by_what_is_now(scene: Scene, people: None) -> None:
+    await scene.project(renamed("alice", 2, "Carol"), email_updated("alice", 3, "carol@new.example"))
+
+    assert await search(scene, "alic liddell") == []
+    assert await search(scene, "caro new") == ["alice"]
+
+
+@pytest.mark.parametrize("limit", [1, 3, 500])
+@pytest.mark.parametrize(("text", "prefixes"), [("a", ["a"]), ("ann a", ["ann"]), ("an be", ["an", "be"])])
+async def test_pages_hold_everyone_once_and_in_order(scene: Scene, text: str, prefixes: list[str], limit: int) -> None:
+    chance = random.Random(7)
+    names = ["Anna", "Annabel", "Antonia", "Ann", "Bea", "Berta", "Ben", "Carl"]
+    crowd = {f"u{n:03}": chance.sample(names, 3) for n in range(150)}
+    await scene.project(
+        *[created(user, name=" ".join(called), email=f"{user}@x.example") for user, called in crowd.items()]
+    )
+    rank = {
+        user: min(name.lower() for name in called if name.lower().startswith(prefixes[0]))
+        for user, called in crowd.items()
+        if all(any(name.lower().startswith(prefix) for name in called) for prefix in prefixes)
+    }
+    assert len(rank) > 50
+
+    found = await scene.page_through(limit, "SearchUsers", text=text)
+
+    assert len(found) == len(set(found))
+    assert set(found) == set(rank)
+    if len(prefixes) == 1:
+        assert found == sorted(rank, key=lambda user: (rank[user], user))
+
+
+async def test_pages_hold_while_users_come(scene: Scene) -> None:
+    await scene.project(*[created(f"u{n:03}", name="Ann Annabel") for n in range(0, 90, 2)])
+    found: list[str] = []
+    cursor: dict[str, str] = {}
+    for number in range(1, 90, 2):
+        page = await scene.ask("SearchUsers", text="ann", limit=4, **cursor)
+        found += [user["user_id"] for user in page["items"]]
+        await scene.project(created(f"u{number:03}", name="Annabel Ann"))
+        if page["next_cursor"] is None:
+            break
+        cursor = {"cursor": page["next_cursor"]}
+
+    assert len(found) == len(set(found))
+    assert {f"u{n:03}" for n in range(0, 90, 2)} <= set(found)
+
+
+async def test_a_cursor_of_another_search_is_refused(scene: Scene, people: None) -> None:
+    cursor = (await scene.ask("SearchUsers", text="al", limit=1))["next_cursor"]
+
+    assert (await scene.ask("SearchUsers", text="ali", cursor=cursor))["code"] == "bad_cursor"
+    assert (await scene.ask("GetAllUsers", cursor=cursor))["code"] == "bad_cursor"
+    assert (await scene.ask("SearchUsers", text="AL", limit=1, cursor=cursor))["items"][0]["user_id"] == "alice"
+
+
+@pytest.mark.parametrize("text", ["", " ", "–", "a\x00b", "a" * 101, {"$regex": "a"}])
+async def test_a_text_without_a_word_is_refused(scene: Scene, text: Any) -> None:
+    assert (await scene.ask("SearchUsers", text=text))["code"] == "invalid_message"
+
+
+async def test_every_search_comes_from_an_index(scene: Scene) -> None:
+    directory = scene.collections.live("user_directory")
+    await directory.bulk_write(
+        [InsertOne({"_id": f"u{n:05}", "words": [f"a{n % 10}", f"user{n:05}", "x"]}) for n in range(2000)]
+    )
+    for asked, after, most in (
+        (["a"], None, 21),
+        (["a"], SearchCursor("a", "a5", "u01005"), 21),
+        (["a", "user0007"], None, 21),
+    ):
+        driver = await rarest(directory, asked)
+        explained = await directory.find(**entries(asked, driver, after), limit=20).explain()
+        assert {"IXSCAN", "FETCH"} <= stages_of(explained["queryPlanner"]["winningPlan"])
+        assert not {"SORT", "COLLSCAN"} & stages_of(explained["queryPlanner"]["winningPlan"])
+        assert explained["executionStats"]["totalKeysExamined"] <= most
+        assert explained["executionStats"]["totalDocsExamined"] <= most
+
+
+async def test_the_rarest_of_several_words_leads(scene: Scene) -> None:
+    directory = scene.collections.live("user_directory")
+    await directory.bulk_write([InsertOne({"_id": f"u{n}", "words": ["common", f"user{n}"]}) for n in range(300)])
+
+    assert await rarest(directory, ["common", "user12"]) == "user12"
+    assert await rarest(directory, ["common", "user"]) == "common"
+
+
+async def test_a_search_waits_for_what_its_asker_wrote(scene: Scene) -> None:
+    asked = asyncio.create_task(scene.ask("SearchUsers", seen("user/alice@1", 5), text="alice"))
+    await asyncio.sleep(0.05)
+    assert not asked.done()
+    await scene.project(created("alice"))
+
+    assert [user["version"] for user in (await asked)["items"]] == [1]
+    assert (await scene.ask("SearchUsers", seen("user/alice@2", 0.02), text="alice"))["code"] == "stale_read"

@@ -1,0 +1,74 @@
+import pytest
+
+from services.query.read_models.user_directory import USER_DIRECTORY
+from services.query.read_models.user_directory.page_cursor import SearchCursor, decode, encode
+from services.query.read_models.user_directory.projection import project
+from services.query.read_models.user_directory.words import folded, sought, words
+from services.query.sealed_cursor import BadCursorError, seal
+from tests.unit.query.given_events import created, deactivated, email_updated, renamed
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Zoë O'Brien", ["brien", "o", "zoe"]),
+        ("Al.Liddell+news@Wonder-Land.example", ["al", "example", "land", "liddell", "news", "wonder"]),
+        ("Ångström STRASSE Straße", ["angstrom", "strasse"]),
+        ("Łukasz Sørensen Ægir", ["aegir", "lukasz", "sorensen"]),
+        ("e\u0301mile Émile", ["emile"]),
+        ("日本 太郎", ["太郎", "日本"]),
+        ("ＡＬＩＣＥ snake_case", ["alice", "case", "snake"]),
+        ("– !", []),
+        ("x" * 100, ["x" * 64]),
+    ],
+)
+def test_words_are_folded_and_each_is_there_once(text: str, expected: list[str]) -> None:
+    assert words(text) == expected
+
+
+def test_what_is_folded_stays_as_it_is() -> None:
+    assert folded(folded("ǅ ẞ ΐ İ ﬁ")) == folded("ǅ ẞ ΐ İ ﬁ")
+
+
+def test_a_prefix_of_another_asks_for_nothing_more() -> None:
+    assert sought("Alice ali lid AL") == ["alice", "lid"]
+
+
+def test_an_entry_has_the_words_of_name_and_address_as_they_are_now() -> None:
+    first = project(None, created("alice", name="Alice Liddell", email="al@example.com"))
+    moved = project(first, email_updated("alice", 2, "a.l@wonder.land"))
+    named = project(moved, renamed("alice", 3, "Älice"))
+
+    assert first["words"] == ["al", "alice", "com", "example", "liddell"]
+    assert moved["words"] == ["a", "alice", "l", "land", "liddell", "wonder"]
+    assert named["words"] == ["a", "alice", "l", "land", "wonder"]
+    assert project(named, deactivated("alice", 4))["words"] == named["words"]
+
+
+def test_a_cursor_survives_the_journey() -> None:
+    cursor = SearchCursor("lid", "liddell", "alice")
+
+    assert decode(encode(cursor, ["ali", "lid"]), ["ali", "lid"]) == cursor
+
+
+@pytest.mark.parametrize("asked", [["ali"], ["ali", "li"], ["lid"], []])
+def test_a_cursor_of_another_search_is_refused(asked: list[str]) -> None:
+    with pytest.raises(BadCursorError, match="belongs to another text"):
+        decode(encode(SearchCursor("lid", "liddell", "alice"), ["ali", "lid"]), asked)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{0: 2}, {2: 1}, {2: -1}, {2: None}, {2: "ali"}, {3: 7}, {3: "bob"}, {4: None}, {4: {"$gt": ""}}],
+)
+def test_a_well_made_forgery_is_refused(changed: dict[int, object]) -> None:
+    fingerprint = "a9d4ffef6a7a4cd5"
+    fields = [1, fingerprint, 0, "alice", "alice"]
+    sealed = seal([changed.get(at, field) for at, field in enumerate(fields)])  # type: ignore[misc]
+
+    with pytest.raises(BadCursorError):
+        decode(sealed, ["ali"])
+
+
+def test_the_model_is_of_users() -> None:
+    assert (USER_DIRECTORY.name, USER_DIRECTORY.aggregate_type) == ("user_directory", "user")
