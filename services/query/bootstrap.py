@@ -1,11 +1,13 @@
 """Builds the query service: the only place where its parts are put together."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 from services.query.answering import Answering
+from services.query.control.control_bus import ControlBus
+from services.query.control.heal_aggregate import HealAggregateHandler
 from services.query.live_models import LiveFoldedModel, LiveModels
 from services.query.metrics import QueryMetrics
 from services.query.mongo.catalogue_watch import CatalogueWatch
@@ -13,6 +15,7 @@ from services.query.mongo.client import database_of, mongo_client
 from services.query.mongo.collections import Collections
 from services.query.projector.dead_letters import DeadLetters
 from services.query.projector.event_log import RpcEventLog
+from services.query.projector.folded_projection import FoldedProjection
 from services.query.projector.projection import Projection
 from services.query.projector.projector import OrderedConsumer, Projector
 from services.query.query_bus import QueryBus
@@ -27,6 +30,7 @@ from services.query.read_models.users.get_user_by_email import GetUserByEmailHan
 from services.query.read_models.users.get_user_by_id import GetUserByIdHandler
 from services.query.service import QueryService
 from services.query.settings import QuerySettings
+from shared.contracts.control import HealAggregate
 from shared.contracts.queries import GetAllUsers, GetCommandStatus, GetUserByEmail, GetUserById, SearchUsers
 from shared.messaging.batch_consumer import AmqpBatchConsumer
 from shared.messaging.connection import SupervisedConnection
@@ -35,7 +39,7 @@ from shared.messaging.publisher import AmqpPublisher
 from shared.messaging.replier import AmqpReplier
 from shared.messaging.responder import Responder
 from shared.messaging.rpc_client import RpcClient
-from shared.messaging.topology import QUERIES
+from shared.messaging.topology import PROJECTION_CONTROL, QUERIES
 from shared.runtime.health import Health
 from shared.runtime.metrics import new_registry
 from shared.runtime.server import health_server
@@ -43,6 +47,8 @@ from shared.runtime.server import health_server
 READ_MODELS: Final[tuple[ReadModel, ...]] = (USERS, COMMAND_STATUS, USER_DIRECTORY)
 PROJECTION_QUEUES: Final = tuple(queue_of(model) for model in READ_MODELS)
 """What the broker's set-up job has to declare for them."""
+CONTROLS_AT_ONCE: Final = 4
+"""Of an operator's requests: few, so that those of one operator are shared among processes and disturb no reader."""
 
 
 def register_queries(models: LiveModels, bus: QueryBus) -> None:
@@ -55,6 +61,13 @@ def register_queries(models: LiveModels, bus: QueryBus) -> None:
     bus.register(GetCommandStatus, GetCommandStatusHandler(statuses.documents, statuses.watch))
     directory = models.folded(USER_DIRECTORY)
     bus.register(SearchUsers, SearchUsersHandler(directory.collection, directory.freshness))
+
+
+def control_bus(folded: Mapping[str, FoldedProjection]) -> ControlBus:
+    """What operators may tell the service to do."""
+    bus = ControlBus()
+    bus.register(HealAggregate, HealAggregateHandler(folded))
+    return bus
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +147,25 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
             drain_seconds=settings.drain_seconds,
             metrics=traffic,
         )
+        folded = {live.model.name: live.projection for live in models.all if isinstance(live, LiveFoldedModel)}
+        controls = await enter(
+            AmqpBatchConsumer(queries, [PROJECTION_CONTROL], prefetch=CONTROLS_AT_ONCE, linger=0.0, metrics=traffic)
+        )
+        health.add("projection control", lambda: controls.trouble)
+        control = Responder(
+            controls,
+            replier,
+            control_bus(folded),
+            max_concurrent=CONTROLS_AT_ONCE,
+            drain_seconds=settings.drain_seconds,
+            metrics=traffic,
+        )
         server = health_server(health, registry, host=settings.http_host, port=settings.http_port)
         yield QueryService(
             projectors=projectors,
-            responder=responder,
+            responders=(responder, control),
             bus=bus,
-            folded={live.model.name: live.projection for live in models.all if isinstance(live, LiveFoldedModel)},
+            folded=folded,
             watch=catalogue,
             http_port=await enter(server),
             drain_seconds=settings.drain_seconds,

@@ -23,7 +23,7 @@ class QueryService:
         self,
         *,
         projectors: Sequence[Projector[Any]],
-        responder: Responder,
+        responders: Sequence[Responder],
         bus: QueryBus,
         folded: Mapping[str, FoldedProjection],
         watch: CatalogueWatch,
@@ -31,7 +31,7 @@ class QueryService:
         drain_seconds: float,
     ) -> None:
         self._projectors = projectors
-        self._responder = responder
+        self._responders = responders
         self._watch = watch
         self._drain_seconds = max(0.0, drain_seconds - LEAVING_SECONDS)
         self.bus = bus
@@ -44,12 +44,12 @@ class QueryService:
             working = [
                 tasks.start(projector.run(), name=f"projector {projector.name}") for projector in self._projectors
             ]
-            working.append(tasks.start(self._responder.run(), name="responder"))
+            working += [tasks.start(responder.run(), name="responder") for responder in self._responders]
             tasks.start(self._watch.run(stop), name="mongodb watch")
             await stop.wait()
             for projector in self._projectors:
                 projector.stop()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._drain_seconds):
-                    await self._responder.stop()
+                    await asyncio.gather(*(responder.stop() for responder in self._responders))
                     await asyncio.wait(working)

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from shared.contracts.answer import ANSWER, Answered, Failed
 from shared.contracts.cloud_event import CloudEvent, routing_key, subject
 from shared.contracts.commands import COMMANDS
+from shared.contracts.control import CONTROLS
 from shared.contracts.events import EVENTS
 from shared.contracts.outcome import OUTCOME, Accepted, Rejected
 from shared.contracts.queries import QUERIES
@@ -66,6 +67,16 @@ def test_a_query_reads_and_writes_its_golden_example(name: str) -> None:
     assert query.type == name
 
 
+@pytest.mark.parametrize("name", CONTROLS)
+def test_a_control_reads_and_writes_its_golden_example(name: str) -> None:
+    example = golden("controls", name)
+
+    control = CONTROLS[name].model_validate(example)
+
+    assert on_the_wire(control) == example
+    assert control.type == name
+
+
 @pytest.mark.parametrize(("name", "kind"), [("accepted", Accepted), ("rejected", Rejected)])
 def test_an_outcome_reads_and_writes_its_golden_example(name: str, kind: type[BaseModel]) -> None:
     example = golden("replies", f"CommandOutcome.{name}")
@@ -97,6 +108,7 @@ def test_every_golden_file_belongs_to_a_message_of_the_catalogue() -> None:
         ("commands", set(COMMANDS)),
         ("events", set(EVENTS)),
         ("queries", {*QUERIES, "ReadEvents"}),
+        ("controls", set(CONTROLS)),
     ):
         assert {path.stem for path in (GOLDEN / kind).iterdir()} == catalogue
 

@@ -173,6 +173,7 @@ async def test_it_is_ready_and_measures_itself(world: World, settings: QuerySett
         "publisher",
         "replier",
         "queries",
+        "projection control",
         *(f"projection {model.name}" for model in READ_MODELS),
     }
     assert 'projection_events_by_type_total{read_model="users",type="UserCreated"} 1.0' in metrics

@@ -1,0 +1,11 @@
+"""What an operator tells the query service to do with its read models; for the exchange `projection-control` only.
+
+Each is asked as a query is, and answered with an `Answered` or a `Failed` (shared/contracts/answer.py).
+"""
+
+from shared.contracts.control.heal_aggregate import HealAggregate, Healing, ParkedBecause
+from shared.contracts.control.projection_control import ProjectionControl
+
+CONTROLS: dict[str, type[ProjectionControl]] = {control.type: control for control in (HealAggregate,)}
+
+__all__ = ["CONTROLS", "HealAggregate", "Healing", "ParkedBecause", "ProjectionControl"]
