@@ -6,7 +6,7 @@ from enum import IntEnum
 class ExitCode(IntEnum):
     OK = 0
     NO = 1
-    """The command was rejected, or the answer is an error."""
+    """The command was rejected, the answer is an error, or not all that was asked for could be done."""
     USAGE = 2
     """The call is wrong: an unknown type, a field against the contract, a setting that is missing."""
     UNREACHABLE = 3
@@ -17,6 +17,6 @@ class ExitCode(IntEnum):
 
 
 EXIT_CODES = (
-    "Exit codes: 0 done, 1 rejected or an error answer, 2 a wrong call or a message against the contract, "
-    "3 broker not reachable or nothing came back in time, 4 degraded (cqrs status), 130 interrupted."
+    "Exit codes: 0 done, 1 rejected, an error answer or not all done, 2 a wrong call or a message against the "
+    "contract, 3 broker not reachable or nothing came back in time, 4 degraded (cqrs status), 130 interrupted."
 )

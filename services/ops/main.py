@@ -21,6 +21,11 @@ COMMANDS = {
     "query": ("services.ops.commands.query:query", "Ask a query: `cqrs query GetUserById user_id=alice`"),
     "events": ("services.ops.commands.events:app", "Domain events as they happen."),
     "status": ("services.ops.commands.status:status", "Is everything up, and does anything wait or fail?"),
+    "dlq": ("services.ops.commands.dlq:app", "Dead letters: list, show, redrive and drop them."),
+    "parked": (
+        "services.ops.commands.parked:app",
+        "Aggregates that a read model can't go on with: list and heal them.",
+    ),
     "commands": ("services.ops.commands.contracts:commands", "List the commands that can be sent."),
     "queries": ("services.ops.commands.contracts:queries", "List the queries that can be asked."),
 }

@@ -16,7 +16,7 @@ NO_HEADERS: Mapping[str, HeaderValue] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """A message to publish.
+    """A message to publish; an empty `type` is none.
 
     `message_id` is the message's own id and stays the same over every attempt. `expiration_ms` is how long the message
     may wait in its queue. `persistent` is AMQP's `delivery_mode: 2`. `user_id` must be the connection's own user,

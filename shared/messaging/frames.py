@@ -60,7 +60,7 @@ def _properties(envelope: Envelope) -> commands.Basic.Properties:
         expiration=None if envelope.expiration_ms is None else str(envelope.expiration_ms),
         message_id=envelope.message_id,
         timestamp=envelope.timestamp,
-        message_type=envelope.type,
+        message_type=envelope.type or None,
         user_id=envelope.user_id,
     )
 

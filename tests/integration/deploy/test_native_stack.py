@@ -123,7 +123,6 @@ def test_env_prints_what_a_client_needs(clone: Clone) -> None:
         "CQRS_COMMAND_HTTP_URL",
         "CQRS_MONGO_URL",
         "CQRS_OPS_AMQP_URL",
-        "CQRS_OPS_AMQP_URL",
         "CQRS_POSTGRES_URL",
         "CQRS_QUERY_HTTP_URL",
         "CQRS_RABBITMQ_API_URL",

@@ -68,6 +68,20 @@ def test_help_tells_the_commands_and_the_exit_codes(capsys: pytest.CaptureFixtur
         (["events", "tail", "--aggregate", "alice"], "user/alice"),
         (["send", "RenameUser", "user_id=alice", "name=A"], "CQRS_AMQP_URL is not set"),
         (["status"], "CQRS_AMQP_URL is not set"),
+        (["dlq", "list"], "CQRS_POSTGRES_URL is not set"),
+        (["dlq", "list", "--since", "soon"], "'soon' is no moment"),
+        (["dlq", "show"], "LETTER"),
+        (["dlq", "show", "0"], "Must be >= 1"),
+        (["dlq", "redrive"], "which ones?"),
+        (["dlq", "redrive", "--all", "--type", "CreateUser"], "--all means every dead letter"),
+        (["dlq", "redrive", "seven"], "seven"),
+        (["dlq", "redrive", "7", "--rate", "fast"], "50/s"),
+        (["dlq", "redrive", "7", "--rate", "0"], "50/s"),
+        (["dlq", "drop"], "which ones?"),
+        (["parked", "list"], "CQRS_MONGO_URL is not set"),
+        (["parked", "show", "alice"], "users/alice"),
+        (["parked", "heal"], "which ones?"),
+        (["parked", "heal", "alice"], "users/alice"),
     ],
 )
 def test_a_wrong_call_ends_with_2_and_says_why_on_stderr(
@@ -84,6 +98,18 @@ def test_no_broker_ends_with_3_and_one_line_without_a_password() -> None:
     assert (done.returncode, done.stdout) == (3, "")
     assert len(done.stderr.splitlines()) == 1
     assert NOWHERE in done.stderr
+    assert "s3cret" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("dlq", "list"), ("dlq", "drop", "--all", "--yes"), ("parked", "list")])
+def test_no_store_ends_with_3_and_one_line_without_a_password(arguments: tuple[str, ...]) -> None:
+    done = process(
+        *arguments,
+        CQRS_POSTGRES_URL=f"postgresql+asyncpg://u:s3cret@{NOWHERE}/cqrs",
+        CQRS_MONGO_URL=f"mongodb://u:s3cret@{NOWHERE}/cqrs",
+    )
+    assert (done.returncode, done.stdout) == (3, "")
+    assert len(done.stderr.splitlines()) == 1
     assert "s3cret" not in done.stderr
 
 
