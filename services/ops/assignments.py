@@ -54,7 +54,8 @@ def _fault(contract: type[BaseModel], location: tuple[int | str, ...], kind: str
     if kind == "missing":
         return f"{field} is missing"
     if kind == "extra_forbidden":
-        return f"there is no field {field!r}, only {', '.join(contract.model_fields) or 'none'}"
+        known = [info.alias or name for name, info in contract.model_fields.items()]
+        return f"there is no field {field!r}, only {', '.join(known) or 'none'}"
     return f"{field}: {message}"
 
 

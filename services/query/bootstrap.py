@@ -22,8 +22,12 @@ from services.query.query_bus import QueryBus
 from services.query.read_model import ReadModel, queue_of
 from services.query.read_models.command_status import COMMAND_STATUS
 from services.query.read_models.command_status.get_command_status import GetCommandStatusHandler
+from services.query.read_models.signup_stats import SIGNUP_STATS
+from services.query.read_models.signup_stats.get_signup_stats import GetSignupStatsHandler
 from services.query.read_models.user_directory import USER_DIRECTORY
 from services.query.read_models.user_directory.search_users import SearchUsersHandler
+from services.query.read_models.user_history import USER_HISTORY
+from services.query.read_models.user_history.get_user_history import GetUserHistoryHandler
 from services.query.read_models.users import USERS
 from services.query.read_models.users.get_all_users import GetAllUsersHandler
 from services.query.read_models.users.get_user_by_email import GetUserByEmailHandler
@@ -31,7 +35,15 @@ from services.query.read_models.users.get_user_by_id import GetUserByIdHandler
 from services.query.service import QueryService
 from services.query.settings import QuerySettings
 from shared.contracts.control import HealAggregate
-from shared.contracts.queries import GetAllUsers, GetCommandStatus, GetUserByEmail, GetUserById, SearchUsers
+from shared.contracts.queries import (
+    GetAllUsers,
+    GetCommandStatus,
+    GetSignupStats,
+    GetUserByEmail,
+    GetUserById,
+    GetUserHistory,
+    SearchUsers,
+)
 from shared.messaging.batch_consumer import AmqpBatchConsumer
 from shared.messaging.connection import SupervisedConnection
 from shared.messaging.metrics import MessagingMetrics
@@ -44,7 +56,7 @@ from shared.runtime.health import Health
 from shared.runtime.metrics import new_registry
 from shared.runtime.server import health_server
 
-READ_MODELS: Final[tuple[ReadModel, ...]] = (USERS, COMMAND_STATUS, USER_DIRECTORY)
+READ_MODELS: Final[tuple[ReadModel, ...]] = (USERS, COMMAND_STATUS, USER_DIRECTORY, USER_HISTORY, SIGNUP_STATS)
 PROJECTION_QUEUES: Final = tuple(queue_of(model) for model in READ_MODELS)
 """What the broker's set-up job has to declare for them."""
 CONTROLS_AT_ONCE: Final = 4
@@ -61,6 +73,10 @@ def register_queries(models: LiveModels, bus: QueryBus) -> None:
     bus.register(GetCommandStatus, GetCommandStatusHandler(statuses.documents, statuses.watch))
     directory = models.folded(USER_DIRECTORY)
     bus.register(SearchUsers, SearchUsersHandler(directory.collection, directory.freshness))
+    history = models.folded(USER_HISTORY)
+    bus.register(GetUserHistory, GetUserHistoryHandler(history.documents, history.details, history.freshness))
+    stats = models.folded(SIGNUP_STATS)
+    bus.register(GetSignupStats, GetSignupStatsHandler(stats.details, stats.freshness))
 
 
 def control_bus(folded: Mapping[str, FoldedProjection]) -> ControlBus:

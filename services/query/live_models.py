@@ -31,6 +31,7 @@ class LiveModel:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveFoldedModel(LiveModel):
     projection: FoldedProjection
+    details: CollectionSource
     freshness: Freshness
 
 
@@ -52,6 +53,7 @@ class LiveModels:
             documents=DocumentLoader(source),
             watch=watch,
             projection=FoldedProjection(model, source, parking, self._event_log, watch.advanced),
+            details=self._collections.details(model.name),
             freshness=Freshness(model.aggregate_type, watch, parking.reasons),
         )
         self._models.append(live)

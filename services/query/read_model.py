@@ -18,6 +18,26 @@ Sources: TypeAlias = tuple[tuple[str, str], ...]
 """What a model's queue is bound to: pairs of exchange and routing key."""
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A document for one event; `_id` names the event."""
+
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Increment:
+    """Adds to the counters of the document `key`, which needs not be there; `time` (UTC) is when that happened."""
+
+    key: Any
+    amounts: Mapping[str, int]
+    time: datetime
+
+
+Detail: TypeAlias = Entry | Increment
+"""What an event adds to a folded model beside its aggregate's document."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoldedModel:
     """One document per aggregate: the fold of its events.
@@ -25,11 +45,17 @@ class FoldedModel:
     `project(document, event)` is pure, gets None before the first event, and returns a new document without changing
     the one it was given. It is called for each event in the order of versions, once, and only for types that are
     known: `_id` and `version` are kept by the projector, which also passes over unknown types.
+
+    `details(document, event)`, pure too, with the document before the event and called for unknown types as well,
+    gives what the event adds to the model's second collection. It is written in the same transaction that brings the
+    document to the event's version, hence exactly once, however often and in whatever order events are delivered, and
+    by however many projectors.
     """
 
     name: str
     aggregate_type: str
     project: Callable[[Document | None, DomainEvent], Document]
+    details: Callable[[Document | None, DomainEvent], Sequence[Detail]] | None = None
     indexes: Sequence[IndexModel] = ()
 
     @property

@@ -1,10 +1,12 @@
 """The types of the fields that messages share, each with all of its rules."""
 
+import re
+from datetime import UTC, date, datetime
 from typing import Annotated
 from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 MAX_EMAIL_LENGTH = 254  # RFC 5321, 4.5.3.1.3: a path of 256 octets, less its angle brackets
@@ -53,6 +55,27 @@ Reason = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(stor
 
 CommandId = Annotated[UUID, Field(strict=False)]
 """A UUID, as text in JSON."""
+
+
+def _utc_day(value: object) -> object:
+    """Reads `2026-11-22`, or a time with its offset, of which it takes the day in UTC."""
+    if not isinstance(value, str):
+        return value
+    try:
+        if _DAY.fullmatch(value):
+            return date.fromisoformat(value)
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC).date()
+    except (ValueError, OverflowError):
+        pass
+    raise PydanticCustomError("day", "must be a day such as 2026-11-22, or a time with its offset from UTC")
+
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+UtcDay = Annotated[date, BeforeValidator(_utc_day)]
+"""A day of UTC: as text, `2026-11-22`, or a time within it."""
 
 
 def email_key(email: str) -> str:

@@ -1,9 +1,10 @@
 """The shapes of the data that queries are answered with."""
 
+from datetime import date
 from typing import Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.contracts.cloud_event import CloudEvent
 
@@ -31,6 +32,52 @@ class UserPage(View):
 
     items: list[UserView]
     next_cursor: str | None = None
+
+
+class Change(View):
+    """A field of a user before and after, null where there was or is nothing; `from` on the wire."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    field: str
+    before: str | None = Field(default=None, alias="from")
+    after: str | None = Field(default=None, alias="to")
+
+
+class HistoryEntry(View):
+    """What an event changed; `causation_id` is the command's, `actor` who sent that, where known."""
+
+    version: int
+    time: AwareDatetime
+    type: str
+    changes: list[Change]
+    actor: str | None = None
+    causation_id: UUID | None = None
+    correlation_id: str | None = None
+    event_id: UUID
+
+
+class HistoryPage(View):
+    """A page of a user's history, newest first; `next_cursor` is absent on the last page."""
+
+    items: list[HistoryEntry]
+    next_cursor: str | None = None
+
+
+class SignupBucket(View):
+    """A day or month of UTC, named by its first day; `active_total` is how many were active at its end."""
+
+    bucket: date
+    signups: int
+    deactivations: int
+    reactivations: int
+    active_total: int
+
+
+class SignupStats(View):
+    """Buckets without a hole, oldest first."""
+
+    items: list[SignupBucket]
 
 
 class CommandStatusView(View):

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shared.contracts.answer import Answered, Failed
+from shared.contracts.views import Change
 
 
 def answer_text(answer: Answered[Any] | Failed) -> RenderableType:
@@ -35,7 +36,8 @@ def _page(items: list[BaseModel], next_cursor: str | None) -> RenderableType:
     if not items:
         return Text("none", style="dim")
     table = Table(box=None, header_style="dim", pad_edge=False)
-    names = list(type(items[0]).model_fields)
+    fields = type(items[0]).model_fields
+    names = [name for name in fields if any(getattr(item, name) is not None for item in items)]
     for name in names:
         table.add_column(name, overflow="fold")
     for item in items:
@@ -50,6 +52,10 @@ def cell(value: Any) -> Text:
         return Text(value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ"))
     if value is None:
         return Text("–", style="dim")
+    if isinstance(value, list):
+        return Text("\n").join(map(cell, value))
+    if isinstance(value, Change):
+        return Text.assemble((f"{value.field}: ", "dim"), cell(value.before), " → ", cell(value.after))
     return Text(str(value), style=_STYLES.get(str(value), ""))
 
 

@@ -16,7 +16,9 @@ def contracts_table(catalogue: Mapping[str, type[BaseModel]]) -> Table:
     table.add_column("fields (? may be left out)", no_wrap=True)
     table.add_column("what it does")
     for name, contract in catalogue.items():
-        fields = [field if info.is_required() else f"{field}?" for field, info in contract.model_fields.items()]
+        fields = [
+            (info.alias or field) + ("" if info.is_required() else "?") for field, info in contract.model_fields.items()
+        ]
         table.add_row(name, " ".join(fields), Text(_first_line(contract).replace("`", "")))
     return table
 

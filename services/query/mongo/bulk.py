@@ -7,6 +7,7 @@ from typing import Any
 import bson
 from bson.errors import InvalidDocument, InvalidStringData
 from pymongo import InsertOne, ReplaceOne, UpdateOne
+from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure
 
 from services.query.mongo.collections import Collection
@@ -34,10 +35,13 @@ class UnencodableError(Exception):
     """At least one of the documents is none that MongoDB takes; find it with `why_unencodable`."""
 
 
-async def write(collection: Collection, writes: Sequence[Write]) -> Written:
-    """Writes all, in any order. Raises UnencodableError (some may be written); PyMongoError when the world fails."""
+async def write(collection: Collection, writes: Sequence[Write], session: AsyncClientSession | None = None) -> Written:
+    """Writes all, in any order. Raises UnencodableError (some may be written); PyMongoError when the world fails.
+
+    In a transaction (that of `session`) any failed write has undone the others.
+    """
     try:
-        result = await collection.bulk_write(writes, ordered=False)
+        result = await collection.bulk_write(writes, ordered=False, session=session)
     except (OverflowError, InvalidDocument, InvalidStringData, DocumentTooLarge) as error:
         raise UnencodableError from error
     except BulkWriteError as error:

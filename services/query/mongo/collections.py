@@ -44,6 +44,15 @@ class Collections:
     def source(self, model: str) -> CollectionSource:
         return lambda: self.live(model)
 
+    def details(self, model: str) -> CollectionSource:
+        """What a folded model holds beside its documents."""
+        return lambda: details_of(self.live(model))
+
     @property
     def parked(self) -> Collection:
         return self._database[PARKED]
+
+
+def details_of(generation: Collection) -> Collection:
+    """The second collection of a generation of a folded model: `user_history.g1.details` of `user_history.g1`."""
+    return generation["details"]

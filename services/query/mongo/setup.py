@@ -1,16 +1,17 @@
 """What MongoDB must have before the query service starts."""
 
+from contextlib import suppress
 from typing import Any
 
 import structlog
 from pymongo import AsyncMongoClient
-from pymongo.errors import OperationFailure
+from pymongo.errors import CollectionInvalid, OperationFailure
 
 from services.query.bootstrap import READ_MODELS
 from services.query.mongo.client import NO_LIMIT, mongo_client
-from services.query.mongo.collections import Collections
+from services.query.mongo.collections import Collection, Collections
 from services.query.mongo.replica_set import ensure_replica_set
-from services.query.read_model import Document
+from services.query.read_model import Document, FoldedModel
 from services.query.settings import SetupSettings
 from shared.runtime.errors import StartupError
 
@@ -44,9 +45,14 @@ async def ensure_user(admin: AsyncMongoClient[Document], database: str, name: st
 
 
 async def ensure_indexes(collections: Collections) -> None:
-    """The indexes of every model's live generation. Raises StartupError when one exists with another definition."""
+    """The indexes of every model's live generation, and the collections that are written in transactions.
+
+    Raises StartupError when an index exists with another definition.
+    """
     await collections.refresh()
     for model in READ_MODELS:
+        if isinstance(model, FoldedModel) and model.details is not None:
+            await _ensure_collections(collections.live(model.name), collections.details(model.name)())
         if not model.indexes:
             continue
         try:
@@ -56,3 +62,10 @@ async def ensure_indexes(collections: Collections) -> None:
                 f"can't create the indexes of {model.name}: {(error.details or {}).get('errmsg', 'failed')}"
             ) from error
         logger.info("indexes are ready", read_model=model.name)
+
+
+async def _ensure_collections(*needed: Collection) -> None:
+    """A transaction could make them, too, but one that runs meanwhile would fail for that."""
+    for collection in needed:
+        with suppress(CollectionInvalid):
+            await collection.database.create_collection(collection.name)

@@ -1,13 +1,13 @@
 """Folding events into one document: pure."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from traceback import extract_tb
 from typing import TypeAlias
 
 from services.query.domain_event import DomainEvent
-from services.query.read_model import Document, FoldedModel
+from services.query.read_model import Detail, Document, Entry, FoldedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +21,12 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """What events made of a document. `beyond_gap` and `held` are those that could not be applied: a version in
-    between is missing, or `failure` stopped it.
+    """What events made of a document, and the `details` that they add to it. `beyond_gap` and `held` are those that
+    could not be applied: a version in between is missing, or `failure` stopped it.
     """
 
     document: Document | None
+    details: tuple[Detail, ...] = ()
     applied: tuple[DomainEvent, ...] = ()
     duplicates: int = 0
     beyond_gap: tuple[DomainEvent, ...] = ()
@@ -47,6 +48,7 @@ def fold(
     """Applies, in the order of versions, what follows the document and drops what it has; stops at a gap or failure."""
     ordered = sorted(events, key=_version)
     applied: list[DomainEvent] = []
+    details: list[Detail] = []
     duplicates = 0
     for index, event in enumerate(ordered):
         expected = version_of(document) + 1
@@ -54,13 +56,15 @@ def fold(
             duplicates += 1
             continue
         if event.version > expected:
-            return Folded(document, tuple(applied), duplicates, beyond_gap=tuple(ordered[index:]))
+            return Folded(document, tuple(details), tuple(applied), duplicates, beyond_gap=tuple(ordered[index:]))
         result = _apply(model, document, event, check)
         if isinstance(result, Failure):
-            return Folded(document, tuple(applied), duplicates, held=len(ordered) - index, failure=result)
-        document = result
+            held = len(ordered) - index
+            return Folded(document, tuple(details), tuple(applied), duplicates, held=held, failure=result)
+        document, added = result
+        details.extend(added)
         applied.append(event)
-    return Folded(document, tuple(applied), duplicates)
+    return Folded(document, tuple(details), tuple(applied), duplicates)
 
 
 def version_of(document: Document | None) -> int:
@@ -78,19 +82,21 @@ def by_aggregate(events: Iterable[DomainEvent]) -> dict[str, list[DomainEvent]]:
 
 def _apply(
     model: FoldedModel, document: Document | None, event: DomainEvent, check: Check | None
-) -> Document | Failure:
+) -> tuple[Document, Sequence[Detail]] | Failure:
     if event.fault is not None:
         return Failure(event.version, "invalid_event", event.fault)
     projected = document or {}
-    if event.data is not None:
-        try:
+    try:
+        if event.data is not None:
             projected = model.project(document, event)
-        except Exception as error:
-            return Failure(event.version, "projection_failed", f"{event.type}: {_where(error)}")
+        details = model.details(document, event) if model.details is not None else ()
+    except Exception as error:
+        return Failure(event.version, "projection_failed", f"{event.type}: {_where(error)}")
     result = {**projected, "_id": event.aggregate_id, "version": event.version}
-    if check is not None and (objection := check(result)) is not None:
-        return Failure(event.version, *objection)
-    return result
+    for written in (result, *(detail.document for detail in details if isinstance(detail, Entry))):
+        if check is not None and (objection := check(written)) is not None:
+            return Failure(event.version, *objection)
+    return result, details
 
 
 def _where(error: Exception) -> str:

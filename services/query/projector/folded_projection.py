@@ -7,15 +7,16 @@ import structlog
 from pymongo import InsertOne, ReplaceOne
 
 from services.query.domain_event import DomainEvent
-from services.query.mongo.bulk import UnencodableError, Write, why_unencodable, write
+from services.query.mongo.bulk import UnencodableError, Write, Written, why_unencodable, write
 from services.query.mongo.collections import CollectionSource
+from services.query.projector.details import write_with_details
 from services.query.projector.event_log import EventLog
 from services.query.projector.fold import Check, Failure, Folded, by_aggregate, fold, version_of
 from services.query.projector.gap_healing import close_gaps
 from services.query.projector.incoming import UnreadableMessageError, read_event
 from services.query.projector.parking import Parking
 from services.query.projector.projection import ContendedError, Tally
-from services.query.read_model import Document, FoldedModel
+from services.query.read_model import Detail, Document, FoldedModel
 from shared.messaging.envelope import Delivery
 
 logger = structlog.stdlib.get_logger(__name__)
@@ -151,7 +152,10 @@ class FoldedProjection:
         if not changed:
             return set()
         keys = list(changed)
-        written = await write(self._collection(), [_guarded(this.loaded.get(key), changed[key]) for key in keys])
+        written = await self._write_guarded(
+            [_guarded(this.loaded.get(key), changed[key]) for key in keys],
+            [detail for key in keys for detail in this.folded[key].details],
+        )
         for index, why in written.unstorable.items():
             loaded = this.loaded.get(keys[index])
             failure = Failure(version_of(loaded) + 1, "unstorable", why)
@@ -163,6 +167,11 @@ class FoldedProjection:
         if written.matched != len(replaced - refused):
             contended |= replaced - refused
         return contended
+
+    async def _write_guarded(self, writes: Sequence[Write], details: Sequence[Detail]) -> Written:
+        if self._model.details is None:
+            return await write(self._collection(), writes)
+        return await write_with_details(self._collection(), writes, details)
 
     def _log_parked(self, failures: Mapping[str, Failure]) -> None:
         for key, failure in failures.items():

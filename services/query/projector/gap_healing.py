@@ -37,7 +37,13 @@ async def close_gaps(
             step = fold(model, before.document, events, check)
             mine = tuple(event for event in step.applied if event.version in delivered[key])
             added[key] += len(step.applied) - len(mine)
-            results[key] = replace(before, document=step.document, applied=before.applied + mine, failure=step.failure)
+            results[key] = replace(
+                before,
+                document=step.document,
+                details=before.details + step.details,
+                applied=before.applied + mine,
+                failure=step.failure,
+            )
     return {
         key: Healed(_with_the_rest(model, result, gaps[key].beyond_gap, check), added[key])
         for key, result in results.items()
@@ -60,6 +66,7 @@ def _with_the_rest(model: FoldedModel, result: Folded, beyond: tuple[DomainEvent
     return replace(
         result,
         document=rest.document,
+        details=result.details + rest.details,
         applied=result.applied + rest.applied,
         duplicates=result.duplicates + rest.duplicates,
         held=result.held + rest.held + len(rest.beyond_gap),

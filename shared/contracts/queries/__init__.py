@@ -3,8 +3,10 @@
 from shared.contracts.base import Query
 from shared.contracts.queries.get_all_users import GetAllUsers
 from shared.contracts.queries.get_command_status import GetCommandStatus
+from shared.contracts.queries.get_signup_stats import GetSignupStats
 from shared.contracts.queries.get_user_by_email import GetUserByEmail
 from shared.contracts.queries.get_user_by_id import GetUserById
+from shared.contracts.queries.get_user_history import GetUserHistory
 from shared.contracts.queries.search_users import SearchUsers
 
 QUERIES: dict[str, type[Query]] = {
@@ -14,6 +16,8 @@ QUERIES: dict[str, type[Query]] = {
         GetUserByEmail,
         GetAllUsers,
         SearchUsers,
+        GetUserHistory,
+        GetSignupStats,
         GetCommandStatus,
     )
 }
@@ -22,7 +26,9 @@ __all__ = [
     "QUERIES",
     "GetAllUsers",
     "GetCommandStatus",
+    "GetSignupStats",
     "GetUserByEmail",
     "GetUserById",
+    "GetUserHistory",
     "SearchUsers",
 ]

@@ -17,10 +17,10 @@ from tests.unit.query.given_events import at
 class Scene:
     """The query side without a broker: what the projector wrote, asked through the bus."""
 
-    def __init__(self, collections: Collections) -> None:
+    def __init__(self, collections: Collections, log: FakeEventLog | None = None) -> None:
         self.collections = collections
         self.bus = QueryBus()
-        self.models = LiveModels(collections, FakeEventLog())
+        self.models = LiveModels(collections, log or FakeEventLog())
         register_queries(self.models, self.bus)
 
     async def project(self, *events: Any) -> None:

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from uuid import UUID
 
 import pytest
@@ -13,7 +13,7 @@ from shared.contracts.cloud_event import CloudEvent
 from shared.contracts.commands import COMMANDS
 from shared.contracts.outcome import Accepted, Rejected, RejectionCode, RejectionError
 from shared.contracts.queries import QUERIES
-from shared.contracts.views import UserPage, UserView
+from shared.contracts.views import Change, HistoryEntry, HistoryPage, SignupBucket, SignupStats, UserPage, UserView
 from tests.unit.ops.plain_text import plain_text
 
 ID = UUID("0192f000-0000-7000-8000-000000000001")
@@ -66,6 +66,26 @@ def test_a_page_is_a_table_that_says_how_to_go_on() -> None:
     assert "more: add cursor=abc" in text
 
 
+def test_a_history_shows_each_change_and_no_empty_column() -> None:
+    renamed = Change.model_validate({"field": "name", "from": "Al", "to": "Alice"})
+    left = Change.model_validate({"field": "reason", "to": "left"})
+    entry = HistoryEntry(version=2, time=NOW, type="UserRenamed", changes=[renamed, left], event_id=ID)
+
+    text = plain_text(answer_text(answered(HistoryPage(items=[entry]))))
+
+    assert "name: Al → Alice" in text
+    assert "reason: – → left" in text
+    assert "correlation_id" not in text
+
+
+def test_sign_ups_are_a_table_of_buckets() -> None:
+    day = SignupBucket(bucket=date(2026, 1, 2), signups=7, deactivations=1, reactivations=0, active_total=6)
+
+    text = plain_text(answer_text(answered(SignupStats(items=[day]))))
+
+    assert text.split() == [*SignupBucket.model_fields, "2026-01-02", "7", "1", "0", "6"]
+
+
 def test_an_empty_page_says_so() -> None:
     assert plain_text(answer_text(answered(UserPage(items=[])))).strip() == "none"
 
@@ -94,5 +114,6 @@ def test_contracts_are_listed_with_their_fields() -> None:
     text = plain_text(contracts_table(COMMANDS))
     assert "user_id name email" in text
     assert "user_id reason?" in text
+    assert "from? to? bucket?" in plain_text(contracts_table(QUERIES))
     assert set(contracts_json(QUERIES)) == set(QUERIES)
     assert contracts_json(COMMANDS)["CreateUser"]["required"] == ["user_id", "name", "email"]

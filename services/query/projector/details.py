@@ -1,0 +1,78 @@
+"""Folded documents and what goes beside them, in one transaction: both or neither.
+
+Why counters stay right: a document's version says which of its aggregate's events are counted, and it moves in the
+transaction that counts them. An event delivered again finds its version there and adds nothing; of two projectors who
+fold the same event one commits, and the other's guard (or MongoDB's check for conflicting writes) undoes all it did; a
+process that dies leaves a transaction that is undone, or one that is committed and found to be so by the next delivery.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pymongo import ReplaceOne, UpdateOne
+from pymongo.errors import BulkWriteError, OperationFailure
+from pymongo.read_concern import ReadConcern
+
+from services.query.mongo.bulk import Write, Written, write
+from services.query.mongo.collections import Collection, details_of
+from services.query.read_model import Detail, Entry, Increment
+
+CONFLICTS = frozenset({112, 251})
+"""WriteConflict; NoSuchTransaction, which is what the rest of a bulk hears after a write of it has failed."""
+LOCAL = ReadConcern("local")  # a collection can be made in a transaction with no other one
+
+
+async def write_with_details(documents: Collection, writes: Sequence[Write], details: Sequence[Detail]) -> Written:
+    """Writes documents and details together. Where others were in between nothing is written, and every document counts
+    as contended (a duplicate key).
+
+    Raises UnencodableError; PyMongoError when the world fails.
+    """
+    replaced = sum(isinstance(each, ReplaceOne) for each in writes)
+    try:
+        async with documents.database.client.start_session() as session:
+            async with await session.start_transaction(read_concern=LOCAL):
+                written = await write(documents, writes, session)
+                if written.duplicate_keys or written.unstorable or written.matched != replaced:
+                    await session.abort_transaction()
+                    return _none_of(writes, written.unstorable)
+                added = await write(details_of(documents), merged(details), session) if details else Written(0)
+                if added.duplicate_keys or added.unstorable:
+                    await session.abort_transaction()
+                    return _none_of(writes, {})
+            return written
+    except OperationFailure as error:
+        if not _is_conflict(error):
+            raise
+        return _none_of(writes, {})
+
+
+def merged(details: Iterable[Detail]) -> list[Write]:
+    """A write for each entry, and one for all increments of the same document."""
+    entries: list[Write] = []
+    amounts: dict[Any, dict[str, int]] = {}
+    latest: dict[Any, Any] = {}
+    for detail in details:
+        match detail:
+            case Entry(document):
+                entries.append(ReplaceOne({"_id": document["_id"]}, document, upsert=True))
+            case Increment(key, added, time):
+                sums = amounts.setdefault(key, {})
+                for name, amount in added.items():
+                    sums[name] = sums.get(name, 0) + amount
+                latest[key] = max(time, latest.get(key, time))
+    return entries + [
+        UpdateOne({"_id": key}, {"$inc": sums, "$max": {"updated_at": latest[key]}}, upsert=True)
+        for key, sums in amounts.items()
+    ]
+
+
+def _none_of(writes: Sequence[Write], unstorable: dict[int, str]) -> Written:
+    return Written(0, set(range(len(writes))) - unstorable.keys(), unstorable)
+
+
+def _is_conflict(error: OperationFailure) -> bool:
+    """Whether the server undid the transaction for another one's sake."""
+    failures = (error.details or {}).get("writeErrors", ()) if isinstance(error, BulkWriteError) else ()
+    codes = {failure.get("code") for failure in failures} or {error.code}
+    return error.has_error_label("TransientTransactionError") or bool(codes & CONFLICTS)
