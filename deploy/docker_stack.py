@@ -90,6 +90,7 @@ def down() -> None:
 def clean() -> None:
     with step("removing the containers and their volumes"):
         _checked("down", "--volumes")
+    (layout_from_environment().state / "env").unlink(missing_ok=True)
 
 
 def status() -> None:

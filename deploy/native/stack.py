@@ -111,18 +111,15 @@ class NativeStack:
                     say(f"  {name} did not end in time and was killed")
 
     def clean(self) -> None:
-        """Kills everything, for there is no data to save, and removes it; what was downloaded stays."""
+        """Kills everything, for there is no data to save, and removes it; downloads and stacks of tests stay."""
         processes.stop([(self.pid_file(name), signal.SIGKILL) for name in self.running()], GRACE_SECONDS)
         home = postgres_home(self.layout)
         for folder in (home, self.layout.postgres_fallback):
             shutil.rmtree(folder, ignore_errors=True)
-        for entry in self.layout.state.glob("*"):
-            if entry == self.layout.downloads:
-                continue
-            if entry.is_dir():
-                shutil.rmtree(entry)
-            else:
-                entry.unlink()
+        for name in ("run", "log", "secrets", "rabbitmq", "mongodb"):
+            shutil.rmtree(self.layout.state / name, ignore_errors=True)
+        for name in ("env", "stack.json", "lock"):
+            (self.layout.state / name).unlink(missing_ok=True)
 
     def send(self, name: str, number: signal.Signals) -> None:
         """A signal to a part and all its processes; for SIGKILL, returns when it is gone."""

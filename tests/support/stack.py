@@ -7,7 +7,7 @@ import shutil
 import signal
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,11 +100,14 @@ def own_servers(*, command_replicas: int = 1, query_replicas: int = 1) -> Iterat
     What a test run that was killed left behind is stopped and removed first.
     """
     TESTS.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers()
     state = TESTS / f"{os.getpid()}-{uuid.uuid4().hex[:6]}"
-    state.mkdir()
-    with (state / "owner").open("w") as owner:
-        fcntl.flock(owner, fcntl.LOCK_EX)  # held until this process ends, however it ends
+    with ExitStack() as held:
+        with (TESTS / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            _remove_leftovers()
+            state.mkdir()
+            owner = held.enter_context((state / "owner").open("w"))
+            fcntl.flock(owner, fcntl.LOCK_EX)  # held until this process ends, however it ends
         layout = Layout(
             state=state,
             port_base=_free_block(),
