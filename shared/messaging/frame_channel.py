@@ -9,7 +9,10 @@ from pamqp import commands
 from pamqp.header import ContentHeader
 
 MAX_CHANNEL: Final = 65535
-FRAME_BUFFER: Final = 10
+FRAME_BUFFER: Final = 0
+"""No bound: the prefetch is one. With a bound the connection's reader waits for a channel that closes under deliveries;
+nobody reads the broker's CloseOk then, and the close takes until its timeout.
+"""
 
 
 class ChannelListener(Protocol):

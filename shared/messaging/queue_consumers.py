@@ -17,6 +17,8 @@ from shared.messaging.queue_probe import QueueProbe
 from shared.messaging.supervised_channel import SupervisedChannel
 
 CANCEL_SECONDS: Final = 5.0
+AFTER_CANCEL_SECONDS: Final = 0.25
+"""The broker tells of a queue's end while the queue can still be found: consuming from it then closes the channel."""
 
 logger = structlog.stdlib.get_logger(__name__)
 
@@ -132,6 +134,7 @@ class QueueConsumers:
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._look.wait()
+                await asyncio.sleep(AFTER_CANCEL_SECONDS)
             self._look.clear()
             channel = self._channel.current
             if channel is not None and not self._stopped:

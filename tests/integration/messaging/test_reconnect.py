@@ -1,6 +1,7 @@
 """Consumers, connections and queues come and go; the adapters come back by themselves."""
 
 import asyncio
+import time
 from contextlib import AsyncExitStack
 
 import aio_pika
@@ -184,3 +185,18 @@ async def test_the_broker_shows_who_is_connected(rabbit: RabbitStage) -> None:
                 if "command: consume" in names:
                     break
                 await asyncio.sleep(0.1)
+
+
+async def test_leaving_while_deliveries_pour_in_does_not_wait_for_a_timeout(rabbit: RabbitStage) -> None:
+    for queue in ("a", "b"):
+        await rabbit.declare_queue(queue)
+        async with rabbit.publisher(timeout=20.0) as publisher:
+            assert not any(await publisher.publish(messages(2000, queue)))
+    for _ in range(4):
+        async with AsyncExitStack() as stack:
+            connection = await stack.enter_async_context(rabbit.connection())
+            for queue in ("a", "b"):
+                await stack.enter_async_context(AmqpBatchConsumer(connection, [queue], prefetch=2000))
+            await asyncio.sleep(0.05)
+            left = time.monotonic()
+        assert time.monotonic() - left < 3.0
