@@ -26,6 +26,10 @@ def test_words_are_folded_and_each_is_there_once(text: str, expected: list[str])
     assert words(text) == expected
 
 
+def test_plain_letters_are_folded_like_all_others() -> None:
+    assert folded("ALICE o'B-1 ") == folded("ALICE o'B-1 é").removesuffix("e")
+
+
 def test_what_is_folded_stays_as_it_is() -> None:
     assert folded(folded("ǅ ẞ ΐ İ ﬁ")) == folded("ǅ ẞ ΐ İ ﬁ")
 

@@ -26,5 +26,7 @@ def sought(text: str) -> list[str]:
 
 def folded(text: str) -> str:
     """`"Ångström STRASSE"` → `"angstrom strasse"`."""
+    if text.isascii():
+        return text.lower()
     apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     return "".join(char for char in apart if not unicodedata.combining(char)).translate(_LETTERS_OF_THEIR_OWN)
