@@ -9,9 +9,10 @@ import aiohttp
 from pymongo.errors import PyMongoError
 from sqlalchemy.exc import SQLAlchemyError
 
+from services.ops.errors import OpsError
 from services.ops.settings import OpsSettings, required
 from services.ops.status.parked import parked_by_model
-from services.ops.status.queues import QueueState, missing_queues, queue_states, vhost_of
+from services.ops.status.queues import QueueState, missing_queues, queue_states
 from services.ops.status.readiness import Readiness, readiness
 from services.ops.status.write_side import WriteSide, write_side
 from shared.messaging.management_api import ManagementApiError
@@ -60,11 +61,10 @@ class StatusReport:
 
 async def status_report(settings: OpsSettings) -> StatusReport:
     """Looks at everything at once; takes a few seconds at most. Raises UsageError for a setting that is missing."""
-    vhost = vhost_of(required(settings, "amqp_url"))
     command, query, queues, written, parked = await asyncio.gather(
         readiness(required(settings, "command_http_url")),
         readiness(required(settings, "query_http_url")),
-        _or_unavailable(queue_states(required(settings, "rabbitmq_api_url"), vhost)),
+        _or_unavailable(queue_states(required(settings, "rabbitmq_api_url"), required(settings, "amqp_url"))),
         _or_unavailable(write_side(required(settings, "postgres_url"))),
         _or_unavailable(parked_by_model(required(settings, "mongo_url"))),
     )
@@ -76,6 +76,8 @@ async def _or_unavailable(part: Awaitable[T]) -> T | Unavailable:
         return await part
     except (OSError, TimeoutError, ManagementApiError, aiohttp.ClientError, SQLAlchemyError, PyMongoError) as error:
         return Unavailable(in_one_line(error))
+    except OpsError as error:
+        return Unavailable(str(error))
 
 
 def _service_troubles(services: dict[str, Readiness]) -> list[str]:

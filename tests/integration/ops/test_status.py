@@ -1,5 +1,6 @@
 """The parts of `cqrs status` that look into the stores, on real ones."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
@@ -11,7 +12,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from services.command.postgres.migrate import migrate
 from services.ops.status.parked import parked_by_model
+from services.ops.status.queues import queue_states
 from services.ops.status.write_side import WriteSide, write_side
+from tests.integration.messaging.stages import rabbit_stage
 
 WAITING = text(
     "INSERT INTO outbox (exchange, routing_key, message_id, type, content_type, headers, body, created_at)"
@@ -64,3 +67,16 @@ async def test_parked_aggregates_are_counted_by_read_model(mongo_admin_url: str)
         counts = await parked_by_model(url)
         await client.drop_database(name)
     assert counts == {"users": 2, "command_status": 1}
+
+
+async def test_a_consumer_that_came_just_now_is_counted(amqp_admin_url: str, rabbitmq_api_url: str) -> None:
+    async with rabbit_stage(amqp_admin_url, rabbitmq_api_url) as rabbit:
+        await rabbit.declare_queue("commands.0")
+        await rabbit.declare_queue("queries")
+        async with rabbit.consumer(["queries"]) as consumer:
+            async with asyncio.timeout(5):
+                while consumer.trouble is not None:
+                    await asyncio.sleep(0.01)
+            states = await queue_states(rabbitmq_api_url, rabbit.url)
+
+    assert {state.name: state.consumers for state in states} == {"commands.0": 0, "queries": 1}
