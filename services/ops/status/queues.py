@@ -26,8 +26,8 @@ class QueueState:
 async def queue_states(api_url: str, amqp_url: str) -> list[QueueState]:
     """The queues of the services, by name; those of clients are left out.
 
-    Consumers are counted by asking each queue: the management API's counts are up to 5 s old, and a system that has just
-    started would look as if nobody worked. Raises what ManagementApi raises, and OpsError.
+    Consumers are counted by asking each queue: the management API's counts are up to 5 s old, and a system that has
+    just started would look as if nobody worked. Raises what ManagementApi raises, and OpsError.
     """
     async with ManagementApi(api_url) as api:
         queues = [

@@ -61,10 +61,11 @@ class StatusReport:
 
 async def status_report(settings: OpsSettings) -> StatusReport:
     """Looks at everything at once; takes a few seconds at most. Raises UsageError for a setting that is missing."""
+    broker = required(settings, "amqp_url")
     command, query, queues, written, parked = await asyncio.gather(
         readiness(required(settings, "command_http_url")),
         readiness(required(settings, "query_http_url")),
-        _or_unavailable(queue_states(required(settings, "rabbitmq_api_url"), required(settings, "amqp_url"))),
+        _or_unavailable(queue_states(required(settings, "rabbitmq_api_url"), broker)),
         _or_unavailable(write_side(required(settings, "postgres_url"))),
         _or_unavailable(parked_by_model(required(settings, "mongo_url"))),
     )
