@@ -18,6 +18,6 @@ class Progress:
 
     def advance(self, number: int = 1) -> None:
         self._done += number
-        if time.monotonic() - self._said >= EVERY_SECONDS:
+        if self._done < self._total and time.monotonic() - self._said >= EVERY_SECONDS:
             self._said = time.monotonic()
             note(f"{self._what} {self._done} of {self._total}")
