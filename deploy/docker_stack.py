@@ -76,7 +76,7 @@ def _up() -> None:
         done = _logged("up", "--build", "--wait", *scale)
     if done != 0:
         said = _compose("logs", "--no-log-prefix", "--tail", "12", "setup", "command", "query").stdout
-        raise StackError(f"docker compose up failed: see {_log(layout)}", f"{said}\n{tail(_log(layout))}")
+        raise StackError(f"docker compose up failed: see {_log(layout)}", f"{tail(_log(layout))}\n{said}")
     _write_env(layout)
     say(f"ready: AMQP 127.0.0.1:{layout.amqp_port}, management http://127.0.0.1:{layout.management_port}")
     say('       clients: eval "$(make env)" · logs: make logs · stop: make down')

@@ -65,7 +65,8 @@ async def _initiate(server: AsyncMongoClient[Document], name: str, member_host: 
 async def _wait_for_primary(server: AsyncMongoClient[Document], host: str, deadline: float) -> None:
     while True:
         hello = await _wait_for_server(server, host, deadline)
-        if hello.get("isWritablePrimary") or hello.get("primary"):
+        # A member that has just been elected names itself as the primary a moment before it takes writes.
+        if hello.get("isWritablePrimary") or hello.get("primary") not in (None, hello.get("me")):
             return
         if time.monotonic() > deadline:
             raise StartupError(f"the replica set {hello.get('setName')} at {host} has no primary")
