@@ -1,0 +1,41 @@
+"""`python -m tests.chaos`: breaks a native stack of its own for some minutes, and says whether every promise held."""
+
+import argparse
+import asyncio
+import sys
+from datetime import UTC, datetime
+
+from tests.chaos.faults.catalogue import chosen
+from tests.chaos.history import History
+from tests.chaos.run import Plan, run
+from tests.support.stack import TESTS, own_servers
+
+REPLICAS = 3
+
+
+def main() -> int:
+    """0 when every promise held, 1 when one was broken."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--faults", default="", help="comma-separated beginnings of names; all by default")
+    given = parser.parse_args()
+    try:
+        faults = chosen([name for name in given.faults.split(",") if name])
+    except ValueError as error:
+        parser.error(str(error))
+    folder = TESTS / "chaos-history"
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-seed-{given.seed}.jsonl"
+    plan = Plan(given.seed, given.minutes, faults)
+    with (
+        History(file) as history,
+        own_servers(command_replicas=REPLICAS, query_replicas=REPLICAS) as servers,
+    ):
+        ledger = asyncio.run(run(servers, plan, history))
+    sys.stdout.write(f"{ledger}\nhistory: {file}\n")
+    return 1 if ledger.violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""Every fault class by its name."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from random import Random
+
+from tests.chaos.faults.broker import ConnectionsClosed, MemoryAlarm, QueueDeleted
+from tests.chaos.faults.fault import Fault
+from tests.chaos.faults.kill_at_point import KillAtPoint
+from tests.chaos.faults.kill_service import KillService
+from tests.chaos.faults.network import EFFECTS, Network
+from tests.chaos.faults.postgres import BackendsTerminated, ConnectionsExhausted, LongLock
+from tests.chaos.faults.server_down import PostgresImmediateRestart, ServerKilled, ServerRestarted
+from tests.chaos.faults.step_down import StepDown
+from tests.chaos.faults.suspend import Suspend
+
+Make = Callable[[Random], Fault]
+SERVERS = ("rabbitmq", "postgres", "mongo")
+POINTS = {
+    "command": ("before-commit", "after-commit", "before-ack", "before-clear"),
+    "query": ("before-write", "before-ack"),
+}
+
+CATALOGUE: dict[str, Make] = {
+    **{f"kill-{service}": partial(KillService, f"kill-{service}", service) for service in POINTS},
+    **{
+        f"kill-{service}-{point}": partial(KillAtPoint, f"kill-{service}-{point}", service, point)
+        for service, points in POINTS.items()
+        for point in points
+    },
+    **{f"suspend-{part}": partial(Suspend, f"suspend-{part}", part) for part in (*POINTS, *SERVERS)},
+    **{f"kill-{server}": partial(ServerKilled, f"kill-{server}", server) for server in SERVERS},
+    **{f"restart-{server}": partial(ServerRestarted, f"restart-{server}", server) for server in SERVERS},
+    "postgres-immediate-restart": partial(PostgresImmediateRestart, "postgres-immediate-restart"),
+    "postgres-backends-terminated": partial(BackendsTerminated, "postgres-backends-terminated"),
+    "postgres-long-lock": partial(LongLock, "postgres-long-lock"),
+    "postgres-connections-exhausted": partial(ConnectionsExhausted, "postgres-connections-exhausted"),
+    "mongo-step-down": partial(StepDown, "mongo-step-down"),
+    "broker-connections-closed": partial(ConnectionsClosed, "broker-connections-closed"),
+    "broker-memory-alarm": partial(MemoryAlarm, "broker-memory-alarm"),
+    **{
+        f"network-{effect}-{server}": partial(Network, f"network-{effect}-{server}", server, effect)
+        for effect in EFFECTS
+        for server in SERVERS
+    },
+}
+
+ON_REQUEST: dict[str, Make] = {
+    "broker-queue-deleted": partial(QueueDeleted, "broker-queue-deleted", "projections.users"),
+}
+"""Only when FAULTS names them: the README says why."""
+
+
+def chosen(names: Sequence[str]) -> dict[str, Make]:
+    """Those whose name begins with one of `names`; all of CATALOGUE for none. Raises ValueError where none fits."""
+    if not names:
+        return CATALOGUE
+    everything = CATALOGUE | ON_REQUEST
+    for name in names:
+        if not any(each.startswith(name) for each in everything):
+            raise ValueError(f"there is no fault {name}: choose from {', '.join(everything)}")
+    return {each: make for each, make in everything.items() if each.startswith(tuple(names))}

@@ -1,0 +1,37 @@
+"""`kill -9` of a service at a named point of its work (see `faulty_command` and `faulty_query`)."""
+
+import asyncio
+import time
+from random import Random
+
+from tests.chaos.chaos_stack import World
+from tests.chaos.faults.fault import Base
+
+PATIENCE_SECONDS = 20.0
+
+
+class KillAtPoint(Base):
+    """All processes are killed; the first to come back becomes the active consumer, and dies at the point."""
+
+    def __init__(self, name: str, service: str, point: str, rng: Random) -> None:
+        super().__init__(name, service, 0.5)
+        self._victim = f"{service}-1"
+        self._point = f"{point}:{rng.randint(1, 5)}"
+
+    async def inject(self, world: World) -> None:
+        native = world.native
+        await asyncio.to_thread(world.stack.kill, self.target)
+        native.kill_points[self._victim] = self._point
+        try:
+            await asyncio.to_thread(native.start, self._victim, wait=False)
+        finally:
+            del native.kill_points[self._victim]
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while native.pid(self._victim) is not None and time.monotonic() < deadline:
+            await asyncio.sleep(0.1)
+        if native.pid(self._victim) is not None:
+            self.name += " (not reached)"
+            await asyncio.to_thread(world.stack.kill, self._victim)
+
+    async def heal(self, world: World) -> None:
+        await asyncio.to_thread(world.stack.start, self.target, wait=False)

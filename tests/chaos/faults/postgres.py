@@ -1,0 +1,74 @@
+"""What happens inside PostgreSQL: sessions ended, a lock that somebody forgot, no connection left."""
+
+import asyncio
+from contextlib import suppress
+from random import Random
+
+import asyncpg
+
+from tests.chaos.chaos_stack import World
+from tests.chaos.faults.fault import Base
+from tests.support.oracle import plain_postgres_url
+
+TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'command'"
+ALL_CONNECTIONS = 200  # max_connections of deploy/postgresql/postgresql.conf
+
+
+class BackendsTerminated(Base):
+    def __init__(self, name: str, rng: Random) -> None:
+        super().__init__(name, "postgres", rng.uniform(0.5, 2))
+
+    async def inject(self, world: World) -> None:
+        connection = await _administrator(world)
+        try:
+            await connection.execute(TERMINATE)
+        finally:
+            await connection.close()
+
+    async def heal(self, world: World) -> None:
+        """There is nothing to undo."""
+
+
+class LongLock(Base):
+    """A transaction that nobody ends holds a table."""
+
+    def __init__(self, name: str, rng: Random) -> None:
+        super().__init__(name, "postgres", rng.uniform(4, 20))
+        self._table = rng.choice(["users", "outbox", "inbox", "events"])
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+
+    async def inject(self, world: World) -> None:
+        self._connection = await _administrator(world)
+        await self._connection.execute("BEGIN")
+        await self._connection.execute(f"LOCK TABLE {self._table} IN ACCESS EXCLUSIVE MODE")
+
+    async def heal(self, world: World) -> None:
+        assert self._connection is not None
+        await self._connection.close()
+
+
+class ConnectionsExhausted(Base):
+    """Others have every connection, and those of the services are ended."""
+
+    def __init__(self, name: str, rng: Random) -> None:
+        super().__init__(name, "postgres", rng.uniform(4, 12))
+        self._taken: list[asyncpg.Connection[asyncpg.Record]] = []
+
+    async def inject(self, world: World) -> None:
+        for _ in range(3):  # what was the services' is taken in the second round
+            await self._take_all(world)
+            if self._taken:
+                await self._taken[0].execute(TERMINATE)
+
+    async def _take_all(self, world: World) -> None:
+        with suppress(asyncpg.TooManyConnectionsError, asyncpg.CannotConnectNowError):
+            while len(self._taken) < ALL_CONNECTIONS:
+                self._taken.append(await _administrator(world))
+
+    async def heal(self, world: World) -> None:
+        await asyncio.gather(*(connection.close() for connection in self._taken))
+
+
+async def _administrator(world: World) -> "asyncpg.Connection[asyncpg.Record]":
+    url = plain_postgres_url(world.admin.postgres).removesuffix("/postgres") + "/cqrs"
+    return await asyncpg.connect(url, timeout=10)

@@ -1,0 +1,40 @@
+"""A short form of `make chaos`, of a fixed seed: a handful of fault classes, each alone, three processes of a service."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.faults.catalogue import CATALOGUE, ON_REQUEST, chosen
+from tests.chaos.history import History
+from tests.chaos.run import Plan, run
+from tests.support.stack import own_servers
+
+FEW = (
+    "kill-command-after-commit",
+    "kill-query-before-ack",
+    "postgres-backends-terminated",
+    "broker-connections-closed",
+    "network-cut-mongo",
+)
+
+
+@pytest.mark.timeout(240)
+async def test_every_promise_holds_while_a_handful_of_faults_strike(tmp_path: Path) -> None:
+    plan = Plan(seed=7, minutes=1.0, faults=chosen(FEW), mixed=False)
+
+    with History(tmp_path / "history.jsonl") as history, own_servers(command_replicas=3, query_replicas=3) as servers:
+        ledger = await run(servers, plan, history)
+
+    assert not ledger.violations, str(ledger)
+    assert len(history.confirmed) > 500
+
+
+def test_a_beginning_of_a_name_chooses_every_fault_that_has_it() -> None:
+    assert set(chosen(["suspend", "kill-mongo"])) == {
+        *("suspend-command", "suspend-query", "suspend-rabbitmq", "suspend-postgres", "suspend-mongo"),
+        "kill-mongo",
+    }
+    assert chosen([]) == CATALOGUE
+    assert chosen(["broker-queue-deleted"]) == ON_REQUEST
+    with pytest.raises(ValueError, match="there is no fault earthquake: choose from"):
+        chosen(["earthquake"])
