@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import sys
 from datetime import UTC, datetime
 
@@ -24,6 +25,7 @@ def main() -> int:
         faults = chosen([name for name in given.faults.split(",") if name])
     except ValueError as error:
         parser.error(str(error))
+    logging.getLogger("aio_pika").setLevel(logging.CRITICAL)  # its clients lose their connections on purpose
     folder = TESTS / "chaos-history"
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-seed-{given.seed}.jsonl"

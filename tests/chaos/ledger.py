@@ -4,6 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+NOT_REACHED = " (not reached)"
+"""Marks a fault that was to strike at a point which was not passed."""
+
 
 @dataclass(frozen=True)
 class Violation:
@@ -34,7 +37,12 @@ class Ledger:
     violations: list[Violation] = field(default_factory=list)
 
     def __str__(self) -> str:
-        hits = Counter(name for mixed, times in self.recoveries.items() for name in mixed.split(" + ") for _ in times)
+        hits = Counter(
+            name
+            for mixed, times in self.recoveries.items()
+            for name in mixed.split(" + ") * len(times)
+            if not name.endswith(NOT_REACHED)
+        )
         lines = [
             f"seed {self.seed}, {self.seconds / 60:.1f} minutes",
             f"commands {self.commands}, confirmed {self.confirmed}, poison {self.poison}, "

@@ -1,4 +1,4 @@
-"""A short form of `make chaos`, of a fixed seed: a handful of fault classes, each alone, three processes of a service."""
+"""A short form of `make chaos`, of a fixed seed: a handful of fault classes, each alone, on three processes each."""
 
 from pathlib import Path
 

@@ -107,18 +107,16 @@ class TcpProxy:
         forwarding = asyncio.create_task(self._forward(under_way, sink))
         now = asyncio.get_running_loop().time
         try:
-            while data := await source.read(PIECE):
-                await under_way.put((now() + self._latency, data))
-        except OSError:
-            pass
-        finally:
+            with suppress(OSError):
+                while data := await source.read(PIECE):
+                    await under_way.put((now() + self._latency, data))
             if link.half_open and sink is link.client:
                 forwarding.cancel()
-        if link.half_open and sink is link.client:
-            await asyncio.Event().wait()  # silence, until the pump of the other direction ends
-        await under_way.put((0.0, b""))
-        with suppress(OSError):
+                await asyncio.Event().wait()  # silence, until the pump of the other direction ends
+            await under_way.put((0.0, b""))
             await forwarding
+        finally:
+            forwarding.cancel()
 
     async def _forward(self, under_way: "asyncio.Queue[tuple[float, bytes]]", sink: asyncio.StreamWriter) -> None:
         now = asyncio.get_running_loop().time

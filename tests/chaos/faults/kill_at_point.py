@@ -6,6 +6,7 @@ from random import Random
 
 from tests.chaos.chaos_stack import World
 from tests.chaos.faults.fault import Base
+from tests.chaos.ledger import NOT_REACHED
 
 PATIENCE_SECONDS = 20.0
 
@@ -30,7 +31,7 @@ class KillAtPoint(Base):
         while native.pid(self._victim) is not None and time.monotonic() < deadline:
             await asyncio.sleep(0.1)
         if native.pid(self._victim) is not None:
-            self.name += " (not reached)"
+            self.name += NOT_REACHED
             await asyncio.to_thread(world.stack.kill, self._victim)
 
     async def heal(self, world: World) -> None:
