@@ -25,7 +25,8 @@ def main() -> int:
         faults = chosen([name for name in given.faults.split(",") if name])
     except ValueError as error:
         parser.error(str(error))
-    logging.getLogger("aio_pika").setLevel(logging.CRITICAL)  # its clients lose their connections on purpose
+    for library in ("aio_pika", "aiormq"):  # their connections are lost on purpose
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     folder = TESTS / "chaos-history"
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-seed-{given.seed}.jsonl"

@@ -47,8 +47,12 @@ async def run(servers: NativeStack, plan: Plan, history: History) -> Ledger:
     ledger = Ledger(plan.seed)
     async with world_on(servers) as world:
         began = time.monotonic()
-        async with clients(world, plan, sending, history):
-            await _Schedule(world, plan, history, ledger, began + plan.minutes * 60).run()
+        try:
+            async with clients(world, plan, sending, history):
+                await _Schedule(world, plan, history, ledger, began + plan.minutes * 60).run()
+        except TimeoutError:
+            late = sorted(history.sent.keys() - history.confirmed)
+            ledger.violations.append(Violation(f"all is confirmed {FINISH_SECONDS:.0f} s after the end", late))
         ledger.violations += await verdict(world.env, sending, history, prefix)
         ledger.seconds = time.monotonic() - began
     ledger.commands = len(history.sent.keys() & sending.commands.keys())
@@ -91,7 +95,10 @@ class _Schedule:
         self._rng = Random(f"schedule {plan.seed}")
 
     async def run(self) -> None:
-        """Every class alone, in an order of the seed's, then mixtures. Ends early when the system doesn't recover."""
+        """Every class alone, in an order of the seed's, then mixtures.
+
+        Ends early when the system doesn't recover, or a fault can't be made: a process has died by itself, say.
+        """
         await recovered(self._world, self._history)
         names = list(self._plan.faults)
         self._rng.shuffle(names)
@@ -105,6 +112,8 @@ class _Schedule:
                 await self._together(self._mixture())
         except NotRecoveredError as error:
             self._ledger.violations.append(Violation("everything works again after a fault", [str(error)]))
+        except Exception as error:
+            self._ledger.violations.append(Violation("every fault can be made and undone", [repr(error)]))
 
     def _mixture(self) -> list[Fault]:
         """Faults of different targets."""
