@@ -4,10 +4,10 @@ import asyncio
 import uuid
 
 import pytest
-from tests.support.stack import Stack
 
 from tests.support.load import History, LoadClient, plan
 from tests.support.oracle import assert_everything_holds
+from tests.support.stack import Stack
 
 
 @pytest.mark.parametrize("victims", [["command"], ["query"], ["command", "query"]])

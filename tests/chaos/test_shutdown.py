@@ -5,10 +5,10 @@ import time
 import uuid
 
 import pytest
-from tests.support.stack import Stack
 
 from tests.support.load import History, LoadClient, plan
 from tests.support.oracle import assert_everything_holds
+from tests.support.stack import Stack
 
 GRACE_SECONDS = 25.0
 
