@@ -32,6 +32,8 @@ def mongodb(layout: Layout) -> Part:
             # A member of a replica set waits 15 s for its successor before it ends; alone it has none.
             *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+            # What a process that was killed had begun blocks the documents it touched; the default is 60 s.
+            *("--setParameter", "transactionLifetimeLimitSeconds=5"),
         ],
         env=os.environ | {"LC_ALL": "C"},
         ports={layout.mongo_port: "MongoDB"},

@@ -42,6 +42,7 @@ class OwnMongod:
             str(find_mongod(DOWNLOADS)),
             *("--dbpath", str(data), "--port", str(self.port), "--bind_ip", "127.0.0.1", "--nounixsocket"),
             *("--wiredTigerCacheSizeGB", "0.25", "--setParameter", "diagnosticDataCollectionEnabled=false"),
+            *("--setParameter", "transactionLifetimeLimitSeconds=5"),
             *self._options,
             stdout=asyncio.subprocess.DEVNULL,
         )
