@@ -1,8 +1,6 @@
 """`cqrs dlq`: messages that could not be processed, and what to do with them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -11,12 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.ops.broker import operator_connection
 from services.ops.confirmation import confirm
+from services.ops.dead_letters.filters import NO_FILTERS, Filters, chosen
 from services.ops.dead_letters.redrive import Redrive
 from services.ops.dead_letters.selection import Selection
 from services.ops.dead_letters.store import DeadLetterStore
 from services.ops.errors import OpsError, UsageError
 from services.ops.exit_code import ExitCode
-from services.ops.moment import moment
 from services.ops.postgres import postgres
 from services.ops.progress import Progress
 from services.ops.rendering.dead_letters import (
@@ -40,49 +38,6 @@ app = App(name="dlq", help="Dead letters: messages that could not be processed."
 ID = Number(gte=1, lte=2**63 - 1)
 
 
-@Parameter(name="*")
-@dataclass(frozen=True)
-class Filters:
-    """What the letters have in common.
-
-    Parameters
-    ----------
-    reason
-        With this reason, such as unknown_type; may be given several times.
-    type
-        Of this type, such as CreateUser; may be given several times.
-    queue
-        That failed in this queue; * stands for any characters: commands.*
-    aggregate
-        About this aggregate, such as user/alice.
-    since
-        Last seen since: 2h, 7d (ago), 2026-11-22 or 2026-11-22T10:30 (UTC).
-    until
-        Last seen before.
-    """
-
-    reason: list[str] | None = None
-    type: list[str] | None = None
-    queue: str | None = None
-    aggregate: str | None = None
-    since: str | None = None
-    until: str | None = None
-
-    def selection(self, ids: Sequence[int] = ()) -> Selection:
-        """Raises UsageError."""
-        now = datetime.now(UTC)
-        return Selection(
-            ids=tuple(dict.fromkeys(ids)) or None,
-            reasons=self.reason or (),
-            types=self.type or (),
-            queue=self.queue,
-            aggregate=self.aggregate,
-            since=moment(self.since, now) if self.since else None,
-            until=moment(self.until, now) if self.until else None,
-        )
-
-
-NO_FILTERS = Filters()
 Limit = Annotated[int | None, Parameter(validator=Number(gt=0))]
 
 
@@ -179,7 +134,7 @@ async def redrive(
     json
         One JSON document on stdout.
     """
-    selection, pace = _chosen(filters, ids, everything=all), _rate(rate)
+    selection, pace = chosen(filters, ids, everything=all), _rate(rate)
     async with postgres(_postgres_url()) as engine:
         found = await _found(engine, selection, limit=limit, dry_run=dry_run, json=json)
         missing = _missing(ids, found, json=json)
@@ -232,7 +187,7 @@ async def drop(
     json
         One JSON document on stdout.
     """
-    selection = _chosen(filters, ids, everything=all)
+    selection = chosen(filters, ids, everything=all)
     async with postgres(_postgres_url()) as engine:
         found = await _found(engine, selection, limit=limit, dry_run=dry_run, json=json)
         missing = _missing(ids, found, json=json)
@@ -251,15 +206,6 @@ async def drop(
 
 def _postgres_url() -> str:
     return required(load_ops_settings(), "postgres_url")
-
-
-def _chosen(filters: Filters, ids: Sequence[int], *, everything: bool) -> Selection:
-    selection = filters.selection(ids)
-    if selection.is_everything and not everything:
-        raise UsageError("which ones? Give ids, a filter such as --reason unknown_type, or --all")
-    if everything and not selection.is_everything:
-        raise UsageError("--all means every dead letter: leave it out, or the ids and filters")
-    return selection
 
 
 async def _found(
