@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from deploy import native_commands
-from deploy.native.client_env import shell_lines
+from deploy.native.client_env import write_env
 from deploy.native.errors import StackError
 from deploy.native.layout import ROOT, Layout, layout_from_environment
 from deploy.native.ports import require_free
@@ -77,7 +77,7 @@ def _up() -> None:
     if done != 0:
         said = _compose("logs", "--no-log-prefix", "--tail", "12", "setup", "command", "query").stdout
         raise StackError(f"docker compose up failed: see {_log(layout)}", f"{tail(_log(layout))}\n{said}")
-    _write_env(layout)
+    write_env(layout, client_env())
     say(f"ready: AMQP 127.0.0.1:{layout.amqp_port}, management http://127.0.0.1:{layout.management_port}")
     say('       clients: eval "$(make env)" · logs: make logs · stop: make down')
 
@@ -103,7 +103,7 @@ def status() -> None:
 
 def env() -> None:
     """Shell lines on stdout."""
-    sys.stdout.write(_write_env(layout_from_environment()))
+    sys.stdout.write(write_env(layout_from_environment(), client_env()))
 
 
 def logs(part: str | None) -> None:
@@ -198,11 +198,3 @@ def _logged(*arguments: str) -> int:
 
 def _log(layout: Layout) -> Path:
     return layout.logs / "docker-compose.log"
-
-
-def _write_env(layout: Layout) -> str:
-    lines = shell_lines(client_env())
-    file = layout.state / "env"
-    file.touch(mode=0o600)
-    file.write_text(lines)
-    return lines

@@ -5,7 +5,7 @@ import signal
 import sys
 
 from deploy.native import processes
-from deploy.native.client_env import client_env, shell_lines
+from deploy.native.client_env import client_env, write_env
 from deploy.native.errors import StackError
 from deploy.native.layout import Layout, layout_from_environment, remembered_port_base
 from deploy.native.mongod_download import fetch_mongod
@@ -23,7 +23,7 @@ def up() -> None:
         _require_same_ports(stack)
         _install(layout, dev=False)
         stack.up()
-        _write_env(layout)
+        write_env(layout, client_env(layout))
     say(f"ready: AMQP 127.0.0.1:{layout.amqp_port}, management http://127.0.0.1:{layout.management_port}")
     say(f'       clients: eval "$(make env)" · logs: {layout.logs} · stop: make down')
 
@@ -56,7 +56,7 @@ def env() -> None:
     """Shell lines on stdout."""
     layout = layout_from_environment()
     _require_up_once(layout)
-    sys.stdout.write(_write_env(layout))
+    sys.stdout.write(write_env(layout, client_env(layout)))
 
 
 def logs(part: str | None) -> None:
@@ -98,14 +98,6 @@ def prepare() -> None:
 def _install(layout: Layout, *, dev: bool) -> None:
     install_missing(layout.logs / "apt.log")
     fetch_mongod(layout.downloads, make_venv(dev=dev))
-
-
-def _write_env(layout: Layout) -> str:
-    lines = shell_lines(client_env(layout))
-    file = layout.state / "env"
-    file.touch(mode=0o600)
-    file.write_text(lines)
-    return lines
 
 
 def _require_up_once(layout: Layout) -> None:

@@ -36,8 +36,14 @@ def admin_urls(layout: Layout) -> dict[str, str]:
     }
 
 
-def shell_lines(env: dict[str, str]) -> str:
-    return "".join(f"export {name}='{value}'\n" for name, value in env.items())
+def write_env(layout: Layout, env: dict[str, str]) -> str:
+    """Writes the shell lines to the stack's folder, where `cqrs` finds them, and gives them."""
+    lines = "".join(f"export {name}='{value}'\n" for name, value in env.items())
+    layout.state.mkdir(parents=True, exist_ok=True)
+    file = layout.state / "env"
+    file.touch(mode=0o600)
+    file.write_text(lines)
+    return lines
 
 
 def _admin(layout: Layout, scheme: str) -> str:
