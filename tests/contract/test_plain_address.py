@@ -37,7 +37,7 @@ def test_an_ordinary_address_is_plain(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [*"a,a@b,a@b.c,a@@b.cd,.a@b.cd,a.@b.cd,a@-b.cd,a@b.local,a b@c.de,a@xn--b.cd,ä@b.cd".split(","), ""],
+    ["", "a", "a@b", "a@b.c", "a@@b.cd", ".a@b.cd", "a@-b.cd", "a@b.local", "a b@c.de", "a@xn--b.cd", "ä@b.cd"],
 )
 def test_anything_else_gets_the_thorough_look(text: str) -> None:
     assert not is_plain_address(text)
