@@ -50,7 +50,7 @@ test-e2e: prepare ## the whole system from outside; CQRS_E2E_EXTERNAL=1 for one 
 	@$(PYTEST) tests/e2e $(ARGS)
 
 chaos: prepare ## break everything for MINUTES=10, SEED=1; FAULTS=kill,network-cut chooses (tests/chaos/README.md)
-	@$(VENV)/python -m tests.chaos --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1) --faults '$(FAULTS)'
+	@$(VENV)/python -m tests.chaos --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1) --faults='$(FAULTS)'
 
 lint: venv-dev ## style, format, types, import rules
 	@$(VENV)/ruff check .

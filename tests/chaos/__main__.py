@@ -19,7 +19,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--faults", default="", help="comma-separated beginnings of names; all by default")
+    parser.add_argument(
+        "--faults", default="", help="comma-separated beginnings of names, -name without those; all by default"
+    )
     given = parser.parse_args()
     try:
         faults = chosen([name for name in given.faults.split(",") if name])

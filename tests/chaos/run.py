@@ -13,6 +13,7 @@ from deploy.native.stack import NativeStack
 from tests.chaos.chaos_stack import World, world_on
 from tests.chaos.faults.catalogue import Make
 from tests.chaos.faults.fault import Fault
+from tests.chaos.growth import Growth
 from tests.chaos.history import History
 from tests.chaos.ledger import Ledger, Violation
 from tests.chaos.reader import Reader
@@ -44,12 +45,12 @@ async def run(servers: NativeStack, plan: Plan, history: History) -> Ledger:
     prefix = f"chaos-{plan.seed}"
     commands = int(plan.minutes * 60 * plan.per_second * 1.5) + plan.aggregates
     sending = traffic(plan.seed, commands=commands, aggregates=plan.aggregates, prefix=prefix)
-    ledger = Ledger(plan.seed)
+    ledger, growth = Ledger(plan.seed), Growth()
     async with world_on(servers) as world:
         began = time.monotonic()
         try:
             async with clients(world, plan, sending, history):
-                await _Schedule(world, plan, history, ledger, began + plan.minutes * 60).run()
+                await _Schedule(world, plan, history, ledger, growth, began + plan.minutes * 60).run()
         except TimeoutError:
             late = sorted(history.sent.keys() - history.confirmed)
             ledger.violations.append(Violation(f"all is confirmed {FINISH_SECONDS:.0f} s after the end", late))
@@ -60,6 +61,8 @@ async def run(servers: NativeStack, plan: Plan, history: History) -> Ledger:
     ledger.confirmed = len(history.confirmed)
     ledger.duplicates = history.sent.total() - len(history.sent)
     ledger.answers = history.answers
+    ledger.growth = list(growth.table())
+    ledger.violations += growth.violations()
     hit = {name for mixed in ledger.recoveries for name in mixed.split(" + ")}
     ledger.not_hit = sorted(plan.faults.keys() - hit)
     return ledger
@@ -86,11 +89,12 @@ async def clients(world: World, plan: Plan, sending: Traffic, history: History) 
 
 
 class _Schedule:
-    def __init__(self, world: World, plan: Plan, history: History, ledger: Ledger, ends: float) -> None:
+    def __init__(self, world: World, plan: Plan, history: History, ledger: Ledger, growth: Growth, ends: float) -> None:
         self._world = world
         self._plan = plan
         self._history = history
         self._ledger = ledger
+        self._growth = growth
         self._ends = ends
         self._rng = Random(f"schedule {plan.seed}")
 
@@ -127,6 +131,8 @@ class _Schedule:
         return list(chosen.values())
 
     async def _together(self, faults: Sequence[Fault]) -> None:
+        # A fault of the stream needs the broker to be put in and taken out: first in, last out.
+        faults = sorted(faults, key=lambda fault: fault.target != "stream")
         for fault in faults:
             self._history.note("fault", name=fault.name, seconds=round(fault.seconds, 1))
             await fault.inject(self._world)
@@ -144,6 +150,7 @@ class _Schedule:
         if late:
             self._ledger.violations.append(Violation("consumers are back within 15 s", [f"{name}: {late}"]))
         await asyncio.sleep(TAIL_SECONDS)
+        await self._growth.look(self._world)
 
     async def _hold(self, faults: Sequence[Fault]) -> None:
         """For as long as the longest lasts; those that have nothing to do with it must stay ready."""

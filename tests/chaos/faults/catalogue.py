@@ -5,6 +5,8 @@ from functools import partial
 from random import Random
 
 from tests.chaos.faults.broker import ConnectionsClosed, MemoryAlarm, QueueDeleted
+from tests.chaos.faults.event_stream import EFFECTS as STREAM_EFFECTS
+from tests.chaos.faults.event_stream import StreamFault
 from tests.chaos.faults.fault import Fault
 from tests.chaos.faults.kill_at_point import KillAtPoint
 from tests.chaos.faults.kill_service import KillService
@@ -43,6 +45,7 @@ CATALOGUE: dict[str, Make] = {
         for effect in EFFECTS
         for server in SERVERS
     },
+    **{f"stream-{effect}": partial(StreamFault, f"stream-{effect}", effect) for effect in STREAM_EFFECTS},
 }
 
 ON_REQUEST: dict[str, Make] = {
@@ -52,11 +55,14 @@ ON_REQUEST: dict[str, Make] = {
 
 
 def chosen(names: Sequence[str]) -> dict[str, Make]:
-    """Those whose name begins with one of `names`; all of CATALOGUE for none. Raises ValueError where none fits."""
-    if not names:
-        return CATALOGUE
+    """Those whose name begins with one of `names`, without those that begin with what follows a `-`; all of CATALOGUE
+    where none is named. Raises ValueError where none fits.
+    """
     everything = CATALOGUE | ON_REQUEST
-    for name in names:
+    wanted = tuple(name for name in names if not name.startswith("-"))
+    unwanted = tuple(name[1:] for name in names if name.startswith("-"))
+    for name in (*wanted, *unwanted):
         if not any(each.startswith(name) for each in everything):
             raise ValueError(f"there is no fault {name}: choose from {', '.join(everything)}")
-    return {each: make for each, make in everything.items() if each.startswith(tuple(names))}
+    among = {each: make for each, make in everything.items() if each.startswith(wanted)} if wanted else CATALOGUE
+    return {each: make for each, make in among.items() if not each.startswith(unwanted)}

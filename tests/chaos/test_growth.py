@@ -1,0 +1,61 @@
+from random import Random
+
+import pytest
+
+from tests.chaos.growth import Growth, Sample
+
+
+def growth(*lives: list[Sample]) -> Growth:
+    found = Growth()
+    for born, life in enumerate(lives):
+        found.lives["command-1"][float(born)] += life
+    return found
+
+
+def life(
+    seconds: int, *, seed: int = 1, memory: float = 0.0, descriptors: float = 0.0, tasks: float = 0.0
+) -> list[Sample]:
+    """Samples every 15 s, noisy, with this much growth per hour."""
+    rng = Random(seed)
+    return [
+        Sample(
+            at,
+            {
+                "memory": 80e6 + memory * at / 3600 + rng.uniform(-2e6, 2e6),
+                "descriptors": 40 + descriptors * at / 3600 + rng.randint(-3, 3),
+                "tasks": 60 + tasks * at / 3600 + rng.randint(-5, 5),
+            },
+        )
+        for at in range(0, seconds, 15)
+    ]
+
+
+def test_noise_is_no_growth() -> None:
+    for seed in range(20):
+        assert growth(life(1800, seed=seed)).violations() == []
+
+
+@pytest.mark.parametrize(
+    ("leak", "named"),
+    [({"memory": 25e6}, "memory"), ({"descriptors": 15.0}, "descriptors"), ({"tasks": 20.0}, "tasks")],
+)
+def test_a_leak_is_named(leak: dict[str, float], named: str) -> None:
+    (violation,) = growth(life(1800, **leak)).violations()
+    assert violation.promise == "memory, descriptors and tasks do not grow"
+    assert [shown.split()[:2] for shown in violation.shown_by] == [["command-1:", named]]
+
+
+def test_a_leak_is_seen_over_many_short_lives() -> None:
+    assert growth(*(life(300, seed=n, memory=120e6) for n in range(6))).violations()
+    assert not growth(*(life(300, seed=n) for n in range(6))).violations()
+
+
+def test_what_a_process_takes_to_warm_up_is_no_growth() -> None:
+    cold = [Sample(at, {"memory": 20e6 + at * 5e5, "descriptors": at / 4, "tasks": at / 2}) for at in range(0, 120, 15)]
+    warm = [sample for sample in life(1800) if sample.at >= 120]
+    assert growth(cold + warm).violations() == []
+
+
+def test_a_short_run_says_nothing_of_growth() -> None:
+    assert growth(life(300, memory=1e9)).violations() == []
+    assert all("–" in line for line in list(growth(life(300, memory=1e9)).table())[1:])
