@@ -1,8 +1,12 @@
+from collections.abc import Mapping
 from random import Random
+from types import MappingProxyType
 
 import pytest
 
 from tests.chaos.growth import Growth, Sample
+
+NONE: Mapping[str, float] = MappingProxyType({})
 
 
 def growth(*lives: list[Sample]) -> Growth:
@@ -12,18 +16,16 @@ def growth(*lives: list[Sample]) -> Growth:
     return found
 
 
-def life(
-    seconds: int, *, seed: int = 1, memory: float = 0.0, descriptors: float = 0.0, tasks: float = 0.0
-) -> list[Sample]:
-    """Samples every 15 s, noisy, with this much growth per hour."""
+def life(seconds: int, leaks: Mapping[str, float] = NONE, *, seed: int = 1) -> list[Sample]:
+    """Samples every 15 s, noisy; `leaks` is growth per hour, by figure."""
     rng = Random(seed)
+    noise = {"memory": 2e6, "descriptors": 3.0, "tasks": 5.0}
     return [
         Sample(
             at,
             {
-                "memory": 80e6 + memory * at / 3600 + rng.uniform(-2e6, 2e6),
-                "descriptors": 40 + descriptors * at / 3600 + rng.randint(-3, 3),
-                "tasks": 60 + tasks * at / 3600 + rng.randint(-5, 5),
+                figure: 20 * width + leaks.get(figure, 0.0) * at / 3600 + round(rng.uniform(-width, width))
+                for figure, width in noise.items()
             },
         )
         for at in range(0, seconds, 15)
@@ -40,13 +42,13 @@ def test_noise_is_no_growth() -> None:
     [({"memory": 25e6}, "memory"), ({"descriptors": 15.0}, "descriptors"), ({"tasks": 20.0}, "tasks")],
 )
 def test_a_leak_is_named(leak: dict[str, float], named: str) -> None:
-    (violation,) = growth(life(1800, **leak)).violations()
+    (violation,) = growth(life(1800, leak)).violations()
     assert violation.promise == "memory, descriptors and tasks do not grow"
     assert [shown.split()[:2] for shown in violation.shown_by] == [["command-1:", named]]
 
 
 def test_a_leak_is_seen_over_many_short_lives() -> None:
-    assert growth(*(life(300, seed=n, memory=120e6) for n in range(6))).violations()
+    assert growth(*(life(300, {"memory": 120e6}, seed=n) for n in range(6))).violations()
     assert not growth(*(life(300, seed=n) for n in range(6))).violations()
 
 
@@ -57,5 +59,5 @@ def test_what_a_process_takes_to_warm_up_is_no_growth() -> None:
 
 
 def test_a_short_run_says_nothing_of_growth() -> None:
-    assert growth(life(300, memory=1e9)).violations() == []
-    assert all("–" in line for line in list(growth(life(300, memory=1e9)).table())[1:])
+    assert growth(life(300, {"memory": 1e9})).violations() == []
+    assert all("–" in line for line in list(growth(life(300, {"memory": 1e9})).table())[1:])
