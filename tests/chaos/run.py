@@ -16,10 +16,11 @@ from tests.chaos.faults.fault import Fault
 from tests.chaos.growth import Growth
 from tests.chaos.history import History
 from tests.chaos.ledger import Ledger, Violation
+from tests.chaos.oracle.verdict import QUIET_DEADLINE, verdict
+from tests.chaos.oracle.witness import Witness
 from tests.chaos.reader import Reader
 from tests.chaos.recovery import SERVICES, SILENT, NotRecoveredError, recovered, troubled
-from tests.chaos.traffic import Traffic, traffic
-from tests.chaos.verdict import verdict
+from tests.chaos.traffic import Traffic, shared_out, traffic
 from tests.chaos.writer import Writer
 
 TAIL_SECONDS = 1.0
@@ -38,6 +39,11 @@ class Plan:
     per_second: float = 60.0
     aggregates: int = 200
     mixed: bool = True
+    mutant: str | None = None
+    quiet_seconds: float = QUIET_DEADLINE
+    """How long work may go on after the clients have ended."""
+    rebuild: bool = True
+    """Whether the read side is built anew at the end, to compare it with the live one."""
 
 
 async def run(servers: NativeStack, plan: Plan, history: History) -> Ledger:
@@ -46,7 +52,7 @@ async def run(servers: NativeStack, plan: Plan, history: History) -> Ledger:
     commands = int(plan.minutes * 60 * plan.per_second * 1.5) + plan.aggregates
     sending = traffic(plan.seed, commands=commands, aggregates=plan.aggregates, prefix=prefix)
     ledger, growth = Ledger(plan.seed), Growth()
-    async with world_on(servers) as world:
+    async with world_on(servers, plan.mutant) as world:
         began = time.monotonic()
         try:
             async with clients(world, plan, sending, history):
@@ -54,7 +60,9 @@ async def run(servers: NativeStack, plan: Plan, history: History) -> Ledger:
         except TimeoutError:
             late = sorted(history.sent.keys() - history.confirmed)
             ledger.violations.append(Violation(f"all is confirmed {FINISH_SECONDS:.0f} s after the end", late))
-        ledger.violations += await verdict(world.env, sending, history, prefix)
+        ledger.violations += await verdict(
+            world.native, sending, history, prefix, deadline=plan.quiet_seconds, rebuild=plan.rebuild
+        )
         ledger.seconds = time.monotonic() - began
     ledger.commands = len(history.sent.keys() & sending.commands.keys())
     ledger.poison = len(history.sent.keys() & sending.poison.keys())
@@ -73,10 +81,13 @@ async def clients(world: World, plan: Plan, sending: Traffic, history: History) 
     """At work inside the block; at its end what they began is confirmed. Raises TimeoutError when that can't be."""
     url, stop = world.env["CQRS_AMQP_URL"], asyncio.Event()
     per_second = plan.per_second / WRITERS
-    writers = [Writer(url, sending.messages[n::WRITERS], history, per_second=per_second) for n in range(WRITERS)]
+    shares = shared_out(sending.messages, WRITERS)
+    writers = [Writer(url, share, history, per_second=per_second) for share in shares]
     readers = [Reader(url, history, Random(f"reader {plan.seed} {n}")) for n in range(READERS)]
     tasks = [asyncio.create_task(each.run(stop)) for each in writers]
     tasks += [asyncio.create_task(each.run(stop)) for each in readers]
+    witness = Witness(world.env["CQRS_POSTGRES_URL"], history, sending.poison.__contains__)
+    tasks.append(asyncio.create_task(witness.run(stop)))
     try:
         yield
         stop.set()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
 
+from tests.chaos.faults.bindings import EventsUnbound
 from tests.chaos.faults.broker import ConnectionsClosed, MemoryAlarm, QueueDeleted
 from tests.chaos.faults.event_stream import EFFECTS as STREAM_EFFECTS
 from tests.chaos.faults.event_stream import StreamFault
@@ -40,6 +41,7 @@ CATALOGUE: dict[str, Make] = {
     "mongo-step-down": partial(StepDown, "mongo-step-down"),
     "broker-connections-closed": partial(ConnectionsClosed, "broker-connections-closed"),
     "broker-memory-alarm": partial(MemoryAlarm, "broker-memory-alarm"),
+    "broker-events-unbound": partial(EventsUnbound, "broker-events-unbound"),
     **{
         f"network-{effect}-{server}": partial(Network, f"network-{effect}-{server}", server, effect)
         for effect in EFFECTS
