@@ -11,7 +11,7 @@ PYTEST := $(VENV)/python -m pytest
 LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status env logs clean demo test test-unit test-integration test-e2e chaos chaos-shutdown lint fmt lock
+.PHONY: help up down status env logs clean demo test test-unit test-integration test-e2e chaos chaos-shutdown mutants lint fmt lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -49,8 +49,11 @@ test-integration: prepare ## each part against real servers
 test-e2e: prepare ## the whole system from outside; CQRS_E2E_EXTERNAL=1 for one that is up already
 	@$(PYTEST) tests/e2e $(ARGS)
 
-chaos: prepare ## break everything for MINUTES=10, SEED=1; FAULTS=kill,network-cut chooses (tests/chaos/README.md)
-	@$(VENV)/python -m tests.chaos --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1) --faults='$(FAULTS)'
+chaos: prepare ## break everything for MINUTES=10, SEED=1; FAULTS=kill,network-cut chooses, MUTANT=no-inbox spoils (tests/chaos/README.md)
+	@$(VENV)/python -m tests.chaos --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1) --faults='$(FAULTS)' --mutant='$(MUTANT)'
+
+mutants: prepare ## show that the oracle of the chaos runs catches every deliberate mistake; ONLY=no-inbox,gap-ignored
+	@$(VENV)/python -m tests.chaos.mutants --only='$(ONLY)' --seed $(or $(SEED),1)
 
 chaos-shutdown: prepare ## SIGTERM under load, TIMES=50 (tests/chaos/README.md)
 	@$(VENV)/python -m tests.chaos.shutdown --times $(or $(TIMES),50) --seed $(or $(SEED),1)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from tests.chaos.faults.catalogue import chosen
 from tests.chaos.history import History
+from tests.chaos.mutants.trials import TRIALS
 from tests.chaos.run import Plan, run
 from tests.support.stack import TESTS, own_servers
 
@@ -22,6 +23,7 @@ def main() -> int:
     parser.add_argument(
         "--faults", default="", help="comma-separated beginnings of names, -name without those; all by default"
     )
+    parser.add_argument("--mutant", choices=("", *TRIALS), default="", help="services with this mistake")
     given = parser.parse_args()
     try:
         faults = chosen([name for name in given.faults.split(",") if name])
@@ -32,7 +34,7 @@ def main() -> int:
     folder = TESTS / "chaos-history"
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-seed-{given.seed}.jsonl"
-    plan = Plan(given.seed, given.minutes, faults)
+    plan = Plan(given.seed, given.minutes, faults, mutant=given.mutant or None)
     with (
         History(file) as history,
         own_servers(command_replicas=REPLICAS, query_replicas=REPLICAS) as servers,

@@ -7,18 +7,19 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
+from deploy.native.stack import NativeStack
 from tests.chaos.faults.calm import Calm
 from tests.chaos.faults.catalogue import CATALOGUE, ON_REQUEST, Make
 from tests.chaos.history import History
 from tests.chaos.ledger import Violation
+from tests.chaos.mutants.emptied import empty
 from tests.chaos.mutants.trials import ARENAS, TRIALS, Arena
 from tests.chaos.run import Plan, run
 from tests.support.stack import TESTS, own_servers
 
-REPLICAS = 3
 PATIENCE_SECONDS = 300.0
 """Of trying a mutant again, with the next seed, before it counts as survivor."""
 QUIET_SECONDS = 40.0
@@ -48,18 +49,19 @@ def main() -> int:
         parser.error(f"there is no mutant {', '.join(sorted(unknown))}: choose from {', '.join(TRIALS)}")
     for library in ("aio_pika", "aiormq"):  # their connections are lost on purpose
         logging.getLogger(library).setLevel(logging.CRITICAL)
-    results = [_shown(tried(name, given.seed)) for name in names]
-    controls = [] if given.no_control else [_shown(control) for control in _controls(results)]
+    with own_servers() as servers:
+        results = [_shown(tried(servers, name, given.seed)) for name in names]
+        controls = [] if given.no_control else [_shown(control) for control in _controls(servers, results)]
     sys.stdout.write("\n".join(("", *table(results), "", *summary(results, controls), "")))
     return 0 if all(result.caught for result in results) and not any(it.beside for it in controls) else 1
 
 
-def tried(mutant: str, seed: int) -> Result:
+def tried(servers: NativeStack, mutant: str, seed: int) -> Result:
     """Runs the mutant, seed after seed, until it is caught or has used up our patience."""
     trial = TRIALS[mutant]
     result = Result(mutant, trial.arena)
     while not result.caught and result.seconds < PATIENCE_SECONDS:
-        violations, seconds = violated(ARENAS[trial.arena], seed + len(result.seeds), mutant)
+        violations, seconds = violated(servers, ARENAS[trial.arena], seed + len(result.seeds), mutant)
         result.seconds += seconds
         result.seeds.append(seed + len(result.seeds))
         result.caught = [violation for violation in violations if violation.promise in trial.promises]
@@ -67,15 +69,18 @@ def tried(mutant: str, seed: int) -> Result:
     return result
 
 
-def _controls(results: Sequence[Result]) -> Iterator[Result]:
+def _controls(servers: NativeStack, results: Sequence[Result]) -> Iterator[Result]:
     """Each arena once more for every seed that caught somebody there, with nobody to catch."""
     for arena, seed in sorted({(result.arena, result.seeds[-1]) for result in results}):
-        violations, seconds = violated(ARENAS[arena], seed, None)
+        violations, seconds = violated(servers, ARENAS[arena], seed, None)
         yield Result("none", arena, seconds, [seed], beside=violations)
 
 
-def violated(arena: Arena, seed: int, mutant: str | None) -> tuple[list[Violation], float]:
+def violated(servers: NativeStack, arena: Arena, seed: int, mutant: str | None) -> tuple[list[Violation], float]:
     """What was broken, and how long that took to find out from when the services ran."""
+    if servers.log("command-1").exists():
+        asyncio.run(empty(servers))
+    layout = replace(servers.layout, command_replicas=arena.replicas, query_replicas=arena.replicas)
     folder = TESTS / "chaos-history"
     folder.mkdir(parents=True, exist_ok=True)
     plan = Plan(
@@ -89,11 +94,8 @@ def violated(arena: Arena, seed: int, mutant: str | None) -> tuple[list[Violatio
         quiet_seconds=QUIET_SECONDS,
         rebuild=False,
     )
-    with (
-        History(folder / f"mutant-{mutant}-seed-{seed}.jsonl") as history,
-        own_servers(command_replicas=REPLICAS, query_replicas=REPLICAS) as servers,
-    ):
-        ledger = asyncio.run(run(servers, plan, history))
+    with History(folder / f"mutant-{mutant}-seed-{seed}.jsonl") as history:
+        ledger = asyncio.run(run(NativeStack(layout), plan, history))
     return ledger.violations, ledger.seconds
 
 

@@ -18,6 +18,8 @@ class Arena:
     faults: tuple[str, ...]
     per_second: float = 150.0
     aggregates: int = 40
+    replicas: int = 1
+    """Processes of each service."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ ARENAS: Mapping[str, Arena] = {
     "unruly stream": Arena(("stream-duplicates", "stream-reordered")),
     "dying command service": Arena(("kill-command-before-commit", "kill-command", "kill-command")),
     "dying query service": Arena(("kill-query-before-write", "kill-query-before-ack", "kill-query")),
-    "slow PostgreSQL": Arena(("kill-command", "network-latency-postgres")),
+    "slow PostgreSQL": Arena(("kill-command", "network-latency-postgres"), replicas=2),
     "unbound events": Arena(("broker-events-unbound",)),
 }
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -24,10 +24,6 @@ AT_ONCE = 200
 CONSUMED_SECONDS = 240.0
 QUIET_SECONDS = 6.0  # longer than the 5 s by which the broker's statistics may lag
 END_SECONDS = 30.0
-WALL_CLOCK = {STATUSES: ("time",)}
-"""Fields that can't be the same twice. The `time` of a status that an outcome told of is when that outcome was
-published; the time of one that an event told of is the event's, and stands in `users` and in the history, too.
-"""
 
 
 async def rebuilt(native: NativeStack, messages: Sequence[Message]) -> ReadSide:
@@ -41,24 +37,30 @@ async def rebuilt(native: NativeStack, messages: Sequence[Message]) -> ReadSide:
         return await read_side(_in_space(env["CQRS_MONGO_URL"], MONGO_DATABASE))
 
 
-def differences(live: ReadSide, anew: ReadSide) -> Iterator[str]:
-    """Collections and ids of documents that are not the same in both."""
+def differences(live: ReadSide, anew: ReadSide, told_by_outcome: Collection[str]) -> Iterator[str]:
+    """Collections and ids of documents that are not the same in both.
+
+    One field can't be the same twice: the `time` of a status that an outcome told of is when that outcome was
+    published. That of one that an event told of is the event's.
+    """
     for name in sorted(live.models.keys() | anew.models.keys()):
         yield from _different(name, live.models.get(name, {}), anew.models.get(name, {}))
     for name in sorted(live.details.keys() | anew.details.keys()):
         yield from _different(f"{name}.details", live.details.get(name, {}), anew.details.get(name, {}))
-    yield from _different(STATUSES, live.statuses, anew.statuses)
+    timeless = [
+        {
+            key: {field: value for field, value in status.items() if field != "time" or key not in told_by_outcome}
+            for key, status in side.statuses.items()
+        }
+        for side in (live, anew)
+    ]
+    yield from _different(STATUSES, *timeless)
 
 
 def _different(name: str, live: Documents, anew: Documents) -> Iterable[str]:
-    ignored = WALL_CLOCK.get(name, ())
     for key in live.keys() | anew.keys():
-        pair = [
-            None if document is None else {field: value for field, value in document.items() if field not in ignored}
-            for document in (live.get(key), anew.get(key))
-        ]
-        if pair[0] != pair[1]:
-            yield f"{name} {key}: {_how(*pair)}"
+        if live.get(key) != anew.get(key):
+            yield f"{name} {key}: {_how(live.get(key), anew.get(key))}"
 
 
 def _how(live: Mapping[str, Any] | None, anew: Mapping[str, Any] | None) -> str:

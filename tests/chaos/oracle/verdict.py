@@ -111,11 +111,12 @@ async def not_as_rebuilt(
     native: NativeStack, held: Stored, letters: Mapping[str, list[str]], live: ReadSide
 ) -> Iterable[str]:
     poison = {message_id: reasons[0] for message_id, reasons in letters.items()}
+    messages = replay(held, poison, seed=len(held.outcomes))
     try:
-        anew = await rebuilt(native, replay(held, poison, seed=len(held.outcomes)))
+        anew = await rebuilt(native, messages)
     except TimeoutError:
         return ["the events that were replayed are not consumed"]
-    return differences(live, anew)
+    return differences(live, anew, {each.order for each in messages if each.exchange == "outcomes"})
 
 
 async def dead_letters(env: Mapping[str, str]) -> dict[str, list[str]]:
