@@ -1,4 +1,4 @@
-"""The mutants' table: no mistake without a trial, no trial without a mistake, no promise that the oracle doesn't state."""
+"""The mutants' table: each mistake has a trial, each trial a mistake, and each promise is one of the oracle's."""
 
 import pytest
 
