@@ -28,7 +28,7 @@ GRACE_SECONDS = 25.0
 REPLICAS = 2
 """In turn, so that the one which is told to stop is always the one that holds the partitions."""
 SECONDS_A_STOP = 25.0
-"""For as many commands as that takes there is work, at most."""
+"""Work for as long as that is planned; what is left over is not sent."""
 PER_SECOND = 80.0
 
 
@@ -50,32 +50,42 @@ class Stops:
 
 
 async def stop_many_times(servers: NativeStack, history: History, *, times: int, seed: int) -> Stops:
-    """On servers that run, and that hold nothing yet; then as many starts are broken off as a fifth of `times`."""
-    stops, prefix, rng = Stops(), f"stop-{seed}", Random(f"stops {seed}")
+    """On servers that run, and that hold nothing yet. Both services at the same time; half of the stops are each's."""
+    stops, prefix = Stops(), f"stop-{seed}"
     plan = Plan(seed, times * SECONDS_A_STOP / 60, {}, per_second=PER_SECOND, aggregates=500)
     sending = each_once(traffic(seed, commands=int(plan.minutes * 60 * PER_SECOND), aggregates=500, prefix=prefix))
     with tempfile.TemporaryDirectory() as folder, observed_world(servers, Path(folder)) as world:
         async with clients(world, plan, sending, history):
-            for number in range(times):
-                part = f"{('command', 'query')[number % 2]}-{number // 2 % REPLICAS + 1}"
-                await asyncio.sleep(rng.uniform(0.5, 2))
-                stops.made.append(await told_to_stop(world, part, starting=False))
-                await asyncio.to_thread(world.stack.start, part)
-            for number in range(times // 5):
-                part = f"{('command', 'query')[number % 2]}-1"
-                await asyncio.to_thread(world.stack.terminate, part)
-                await asyncio.to_thread(world.stack.start, part, wait=False)
-                pid = world.native.pid(part)
-                assert pid is not None
-                await asyncio.to_thread(wait_until_caught, pid)
-                await asyncio.sleep(rng.uniform(0, 3))
-                stops.made.append(await told_to_stop(world, part, starting=True))
-                await asyncio.to_thread(world.stack.start, part)
+            await asyncio.gather(
+                stop_in_turn(world, "command", times - times // 2, stops, Random(f"command {seed}")),
+                stop_in_turn(world, "query", times // 2, stops, Random(f"query {seed}")),
+            )
         stops.violations = await verdict(world.native, sending, history, prefix, rebuild=False)
         stops.seen = observations(Path(folder))
     stops.confirmed = len(history.confirmed)
     stops.violations += broken(stops)
     return stops
+
+
+async def stop_in_turn(world: World, service: str, times: int, stops: Stops, rng: Random) -> None:
+    """Every fifth that is started again is told to stop once more, while it starts; that one is not of the `times`."""
+    for number in range(times):
+        part = f"{service}-{number % REPLICAS + 1}"
+        await asyncio.sleep(rng.uniform(0.5, 2))
+        stops.made.append(await told_to_stop(world, part, starting=False))
+        if number % 5 == 4:
+            await begun(world, part)
+            await asyncio.sleep(rng.uniform(0, 3))
+            stops.made.append(await told_to_stop(world, part, starting=True))
+        await asyncio.to_thread(world.stack.start, part)
+
+
+async def begun(world: World, part: str) -> None:
+    """Started as far as its first line."""
+    await asyncio.to_thread(world.stack.start, part, wait=False)
+    pid = world.native.pid(part)
+    assert pid is not None
+    await asyncio.to_thread(wait_until_caught, pid)
 
 
 def broken(stops: Stops) -> Iterator[Violation]:
