@@ -6,7 +6,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-from tests.chaos.faults.catalogue import chosen
+from tests.chaos.faults.catalogue import SMALL_DISKS, chosen, left_out
 from tests.chaos.history import History
 from tests.chaos.mutants.trials import TRIALS
 from tests.chaos.run import Plan, run
@@ -29,15 +29,21 @@ def main() -> int:
         faults = chosen([name for name in given.faults.split(",") if name])
     except ValueError as error:
         parser.error(str(error))
+    for name, why in left_out(faults).items():
+        sys.stdout.write(f"left out: {name}: {why}\n")
+        del faults[name]
+    if not faults:
+        parser.error("none of these faults can be made here")
     for library in ("aio_pika", "aiormq"):  # their connections are lost on purpose
         logging.getLogger(library).setLevel(logging.CRITICAL)
     folder = TESTS / "chaos-history"
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-seed-{given.seed}.jsonl"
     plan = Plan(given.seed, given.minutes, faults, mutant=given.mutant or None)
+    small_disks = any(name.startswith(SMALL_DISKS) for name in faults)
     with (
         History(file) as history,
-        own_servers(command_replicas=REPLICAS, query_replicas=REPLICAS) as servers,
+        own_servers(command_replicas=REPLICAS, query_replicas=REPLICAS, small_disks=small_disks) as servers,
     ):
         ledger = asyncio.run(run(servers, plan, history))
     sys.stdout.write(f"{ledger}\nhistory: {file}\n")

@@ -11,11 +11,13 @@ from deploy.native.part import Part
 from deploy.native.stack import SERVICES, NativeStack
 from tests.support.stack import AdminUrls, Stack, servers_admin_urls, services_on
 from tests.support.tcp_proxy import TcpProxy
+from tests.support.wrong_clock import wrong_clock
 
 
 class ChaosStack(NativeStack):
     """`via` maps a server's port to the proxy's. `kill_points` names the parts that start as ones that kill themselves:
-    part → `<point>:<how many times it is passed before>`; `mutant` is one of `mutants/`, which all services start as.
+    part → `<point>:<how many times it is passed before>`; `clocks` those that start with a wrong one: part → `+1h`.
+    `mutant` is one of `mutants/`, which all services start as.
     """
 
     def __init__(self, layout: Layout, via: Mapping[int, int], mutant: str | None = None) -> None:
@@ -23,6 +25,7 @@ class ChaosStack(NativeStack):
         self._via = via
         self._mutant = mutant
         self.kill_points: dict[str, str] = {}
+        self.clocks: dict[str, str] = {}
 
     def _part(self, name: str) -> Part:
         part = super()._part(name)
@@ -30,6 +33,8 @@ class ChaosStack(NativeStack):
         if service not in SERVICES:
             return part
         env = {key: self._through_proxies(value) if key.endswith("_URL") else value for key, value in part.env.items()}
+        if (offset := self.clocks.get(name)) is not None:
+            env |= wrong_clock(offset)
         module = None
         if (point := self.kill_points.get(name)) is not None:
             module, env["CHAOS_KILL_AT"] = f"tests.chaos.faulty_{service}", point

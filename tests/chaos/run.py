@@ -131,7 +131,7 @@ class _Schedule:
             self._ledger.violations.append(Violation("every fault can be made and undone", [repr(error)]))
 
     def _mixture(self) -> list[Fault]:
-        """Faults of different targets."""
+        """Faults of different targets; those of services first, for the first is healed last: with its servers back."""
         chosen: dict[str, Fault] = {}
         names = list(self._plan.faults)
         for name in self._rng.sample(names, len(names)):
@@ -139,7 +139,7 @@ class _Schedule:
             chosen.setdefault(fault.target, fault)
             if len(chosen) == MIXED:
                 break
-        return list(chosen.values())
+        return sorted(chosen.values(), key=lambda fault: fault.target not in SERVICES)
 
     async def _together(self, faults: Sequence[Fault]) -> None:
         # A fault of the stream needs the broker to be put in and taken out: first in, last out.
