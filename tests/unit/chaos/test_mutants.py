@@ -1,7 +1,11 @@
 """The mutants' table: each mistake has a trial, each trial a mistake, and each promise is one of the oracle's."""
 
+import subprocess
+import sys
+
 import pytest
 
+from deploy.native.layout import ROOT
 from tests.chaos.faults.catalogue import CATALOGUE, ON_REQUEST
 from tests.chaos.mutants import careless_command, careless_query
 from tests.chaos.mutants.patching import put
@@ -33,6 +37,16 @@ def test_every_promise_of_a_trial_is_one_that_the_oracle_states() -> None:
     }
 
     assert {promise for trial in TRIALS.values() for promise in trial.promises} <= stated
+
+
+@pytest.mark.parametrize("service", ["command", "query"])
+def test_every_mistake_still_finds_the_part_that_it_spoils(service: str) -> None:
+    """In a process of its own: it would spoil the product for the tests that come after."""
+    program = f"from tests.chaos.mutants.careless_{service} import CARELESS; [each() for each in CARELESS.values()]"
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_mutant_whose_part_is_gone_says_so() -> None:
