@@ -24,6 +24,8 @@ PATIENCE_SECONDS = 300.0
 """Of trying a mutant again, with the next seed, before it counts as survivor."""
 QUIET_SECONDS = 40.0
 CALM_SECONDS = 12.0
+MINUTES = 3.0
+"""After which no further fault of an arena begins."""
 
 
 @dataclass
@@ -43,6 +45,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help=f"comma-separated: {', '.join(TRIALS)}; all by default")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--no-control", action="store_true", help="leave out the runs without a mutant")
+    parser.add_argument("--control-only", action="store_true", help="only these, for the arenas of the mutants")
     given = parser.parse_args()
     names = [name for name in given.only.split(",") if name] or list(TRIALS)
     if unknown := set(names) - TRIALS.keys():
@@ -50,8 +53,11 @@ def main() -> int:
     for library in ("aio_pika", "aiormq"):  # their connections are lost on purpose
         logging.getLogger(library).setLevel(logging.CRITICAL)
     with own_servers() as servers:
-        results = [_shown(tried(servers, name, given.seed)) for name in names]
-        controls = [] if given.no_control else [_shown(control) for control in _controls(servers, results)]
+        results = [] if given.control_only else [_shown(tried(servers, name, given.seed)) for name in names]
+        arenas = {(result.arena, result.seeds[-1]) for result in results}
+        if given.control_only:
+            arenas = {(TRIALS[name].arena, given.seed) for name in names}
+        controls = [] if given.no_control else [_shown(each) for each in _controls(servers, sorted(arenas))]
     sys.stdout.write("\n".join(("", *table(results), "", *summary(results, controls), "")))
     return 0 if all(result.caught for result in results) and not any(it.beside for it in controls) else 1
 
@@ -69,9 +75,9 @@ def tried(servers: NativeStack, mutant: str, seed: int) -> Result:
     return result
 
 
-def _controls(servers: NativeStack, results: Sequence[Result]) -> Iterator[Result]:
-    """Each arena once more for every seed that caught somebody there, with nobody to catch."""
-    for arena, seed in sorted({(result.arena, result.seeds[-1]) for result in results}):
+def _controls(servers: NativeStack, arenas: Sequence[tuple[str, int]]) -> Iterator[Result]:
+    """Each arena once more, with the seed that caught somebody there, and with nobody to catch."""
+    for arena, seed in arenas:
         violations, seconds = violated(servers, ARENAS[arena], seed, None)
         yield Result("none", arena, seconds, [seed], beside=violations)
 
@@ -85,7 +91,7 @@ def violated(servers: NativeStack, arena: Arena, seed: int, mutant: str | None) 
     folder.mkdir(parents=True, exist_ok=True)
     plan = Plan(
         seed,
-        minutes=10,
+        minutes=MINUTES,
         faults=dict(_faults(arena)),
         per_second=arena.per_second,
         aggregates=arena.aggregates,
