@@ -11,7 +11,7 @@ PYTEST := $(VENV)/python -m pytest
 LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status env logs clean demo test test-unit test-integration test-e2e chaos chaos-shutdown mutants lint fmt lock
+.PHONY: help up down status env logs clean demo test test-unit test-integration test-e2e chaos chaos-shutdown mutants hostile lint fmt lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -57,6 +57,9 @@ mutants: prepare ## show that the oracle of the chaos runs catches every deliber
 
 chaos-shutdown: prepare ## SIGTERM under load, TIMES=50 (tests/chaos/README.md)
 	@$(VENV)/python -m tests.chaos.shutdown --times $(or $(TIMES),50) --seed $(or $(SEED),1)
+
+hostile: prepare ## the 66 bad inputs beside good traffic, each with its fate; CQRS_E2E_EXTERNAL=1 for a stack that is up already
+	@$(VENV)/python -m tests.hostile
 
 lint: venv-dev ## style, format, types, import rules
 	@$(VENV)/ruff check .
