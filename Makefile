@@ -61,6 +61,15 @@ chaos-shutdown: prepare ## SIGTERM under load, TIMES=50 (tests/chaos/README.md)
 hostile: prepare ## the 66 bad inputs beside good traffic, each with its fate; CQRS_E2E_EXTERNAL=1 for a stack that is up already
 	@$(VENV)/python -m tests.hostile
 
+bench: prepare ## everything measured beside the peers: ROUNDS=5, ONLY=drain,rpc,... (tests/benchmarks/README.md)
+	@$(VENV)/python -m tests.benchmarks --rounds $(or $(ROUNDS),5) --only '$(ONLY)' --scale $(or $(SCALE),1) $(if $(KEEP),--keep)
+
+bench-drains: prepare ## DRAINS=200 drains in a row, none of which may stall
+	@$(VENV)/python -m tests.benchmarks.drains --drains $(or $(DRAINS),200)
+
+profile: prepare ## a drain under py-spy: flame graphs in .native/profile; FORMAT=speedscope, NATIVE=1
+	@$(VENV)/python -m tests.benchmarks.profile --format $(or $(FORMAT),flamegraph) $(if $(NATIVE),--native)
+
 lint: venv-dev ## style, format, types, import rules
 	@$(VENV)/ruff check .
 	@$(VENV)/ruff format --check .
@@ -75,8 +84,9 @@ lock: ## write the lock files anew from pyproject.toml (needs uv)
 	@command -v uv >/dev/null || { echo "error: uv is not on PATH: pip install uv" >&2; exit 1; }
 	@echo 'setuptools>=80' | uv pip compile -q --upgrade $(LOCK_OPTIONS) pyproject.toml - -o requirements.lock
 	@uv pip compile -q --upgrade $(LOCK_OPTIONS) --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	@cd tests/benchmarks/peers && uv pip compile -q --upgrade $(LOCK_OPTIONS) requirements.in -o requirements.lock
 
-.PHONY: prepare venv-dev
+.PHONY: prepare venv-dev bench bench-drains profile
 prepare:
 	@$(DEPLOY) prepare
 
