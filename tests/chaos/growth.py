@@ -13,6 +13,7 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.chaos.chaos_stack import World
+from tests.chaos.history import History
 from tests.chaos.ledger import Violation
 from tests.chaos.recovery import SERVICES
 
@@ -52,14 +53,14 @@ class Growth:
 
     lives: dict[str, dict[float, list[Sample]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
 
-    async def look(self, world: World) -> None:
+    async def look(self, world: World, history: History) -> None:
         """One sample of each process; called when everything works, so that no fault is taken for growth."""
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
             for service in SERVICES:
                 parts = zip(world.parts(service), world.stack.http_urls(service), strict=True)
-                await asyncio.gather(*(self._look_at(session, part, url) for part, url in parts))
+                await asyncio.gather(*(self._look_at(session, part, url, history) for part, url in parts))
 
-    async def _look_at(self, session: aiohttp.ClientSession, part: str, url: str) -> None:
+    async def _look_at(self, session: aiohttp.ClientSession, part: str, url: str, history: History) -> None:
         try:
             async with session.get(f"{url}/metrics") as response:
                 text = await response.text()
@@ -71,6 +72,7 @@ class Growth:
         born = values["process_start_time_seconds"]
         figures = {figure: values[name] for name, figure in FIGURES.items()}
         self.lives[part][born].append(Sample(time.time() - born, figures))
+        history.note("size", part=part, age=round(time.time() - born), **figures)
 
     def violations(self) -> list[Violation]:
         grown = [
@@ -109,23 +111,28 @@ class Growth:
         return score / math.sqrt(variance) if variance else 0.0
 
     def table(self) -> Iterator[str]:
-        """A line for each part: the longest of its lives from the end of its warm-up to its end, and the slopes."""
-        yield f"{'part':<12}{'lives':>6}{'minutes':>9}{'RSS MB':>16}{'fds':>12}{'tasks':>12}  per hour: MB, fds, tasks"
+        """A line for each part: its longest life, without its warm-up, in quarters (a step is seen from a slope), and
+        the slopes.
+        """
+        yield f"{'part':<12}{'lives':>6}{'minutes':>9}  {'RSS MB':<25}{'descriptors':<17}{'tasks':<17}per hour"
         for part, lives in sorted(self.lives.items()):
             longest = max(lives.values(), key=lambda life: life[-1].at - life[0].at)
             shown = judged(longest) or longest
-            first, last = _typical(shown[:5]), _typical(shown[-5:])
+            columns = "".join(
+                f"{_quarters(shown, figure, scale, digits):<{width}}"
+                for figure, scale, digits, width in (
+                    ("memory", 1e-6, 1, 25),
+                    ("descriptors", 1, 0, 17),
+                    ("tasks", 1, 0, 17),
+                )
+            )
             slopes = [self.slope(part, figure) for figure in FIGURES.values()]
-            per_hour = [
+            per_hour = ", ".join(
                 "–" if slope is None else f"{slope * scale:+.1f}"
                 for slope, scale in zip(slopes, (1e-6, 1, 1), strict=True)
-            ]
-            yield (
-                f"{part:<12}{len(lives):>6}{(shown[-1].at - shown[0].at) / 60:>9.1f}"
-                f"{first['memory'] / 1e6:>8.1f}{last['memory'] / 1e6:>8.1f}"
-                f"{first['descriptors']:>6.0f}{last['descriptors']:>6.0f}"
-                f"{first['tasks']:>6.0f}{last['tasks']:>6.0f}  {', '.join(per_hour)}"
             )
+            minutes = (shown[-1].at - shown[0].at) / 60
+            yield f"{part:<12}{len(lives):>6}{minutes:>9.1f}  {columns}{per_hour}"
 
 
 def judged(life: Sequence[Sample]) -> list[Sample]:
@@ -138,5 +145,10 @@ def _slopes(life: Sequence[Sample], figure: str) -> Iterator[float]:
             yield (later.figures[figure] - earlier.figures[figure]) / (later.at - earlier.at)
 
 
-def _typical(samples: Sequence[Sample]) -> dict[str, float]:
-    return {figure: statistics.median(sample.figures[figure] for sample in samples) for figure in FIGURES.values()}
+def _quarters(life: Sequence[Sample], figure: str, scale: float, digits: int) -> str:
+    """The median of each quarter of the time."""
+    began, length = life[0].at, (life[-1].at - life[0].at) or 1.0
+    quarters: list[list[float]] = [[], [], [], []]
+    for sample in life:
+        quarters[min(3, int((sample.at - began) / length * 4))].append(sample.figures[figure] * scale)
+    return " ".join(f"{statistics.median(quarter):.{digits}f}" for quarter in quarters if quarter)

@@ -161,7 +161,7 @@ class _Schedule:
         if late:
             self._ledger.violations.append(Violation("consumers are back within 15 s", [f"{name}: {late}"]))
         await asyncio.sleep(TAIL_SECONDS)
-        await self._growth.look(self._world)
+        await self._growth.look(self._world, self._history)
 
     async def _hold(self, faults: Sequence[Fault]) -> None:
         """For as long as the longest lasts; those that have nothing to do with it must stay ready."""

@@ -61,3 +61,15 @@ def test_what_a_process_takes_to_warm_up_is_no_growth() -> None:
 def test_a_short_run_says_nothing_of_growth() -> None:
     assert growth(life(300, {"memory": 1e9})).violations() == []
     assert all("–" in line for line in list(growth(life(300, {"memory": 1e9})).table())[1:])
+
+
+def test_the_table_tells_a_step_from_a_slope() -> None:
+    step = [
+        Sample(at, {"memory": 9e7 if at < 900 else 1e8, "descriptors": 20.0, "tasks": 43.0})
+        for at in range(120, 1800, 15)
+    ]
+
+    (line,) = list(growth(step).table())[1:]
+
+    assert "90.0 90.0 100.0 100.0" in line
+    assert "20 20 20 20" in line
