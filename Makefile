@@ -58,8 +58,8 @@ mutants: prepare ## show that the oracle of the chaos runs catches every deliber
 chaos-shutdown: prepare ## SIGTERM under load, TIMES=50 (tests/chaos/README.md)
 	@$(VENV)/python -m tests.chaos.shutdown --times $(or $(TIMES),50) --seed $(or $(SEED),1)
 
-hostile: prepare ## the 66 bad inputs beside good traffic, each with its fate; CQRS_E2E_EXTERNAL=1 for a stack that is up already
-	@$(VENV)/python -m tests.hostile
+hostile: prepare ## the 66 bad inputs beside good traffic; ONLY=7,55 chooses, CQRS_E2E_EXTERNAL=1 takes a stack that is up (tests/hostile/README.md)
+	@$(VENV)/python -m tests.hostile --only '$(ONLY)'
 
 bench: prepare ## everything measured beside the peers: ROUNDS=5, ONLY=drain,rpc,... (tests/benchmarks/README.md)
 	@$(VENV)/python -m tests.benchmarks --rounds $(or $(ROUNDS),5) --only '$(ONLY)' --scale $(or $(SCALE),1) $(if $(KEEP),--keep)

@@ -13,6 +13,7 @@ from pymongo.errors import AutoReconnect
 from yarl import URL
 
 from deploy.native.layout import ROOT
+from deploy.native.secret_files import read_secret
 from tests.hostile.case import Case
 from tests.hostile.events import at_version
 from tests.hostile.scene import Scene
@@ -23,7 +24,7 @@ from tests.support.stack import servers_admin_urls
 RETRIES = "command_retries_total"
 STEPPED_DOWN_SECONDS = 3
 SECRET = "wr0ng-s3cr3t"
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 SETTLED_SECONDS = 12.0  # twice the 5 s between two of the broker's figures
 FEW_CHANNELS = 40
 """Opened in that time by all: each look at such a queue costs the service one, and its looks grow rarer."""
@@ -127,7 +128,7 @@ async def wrong_password(scene: Scene, key: str) -> str:
             "COMMAND",
             {
                 "AMQP_URL": amqp.with_user("command").with_password(SECRET),
-                "POSTGRES_URL": postgres.with_password(SECRET),
+                "POSTGRES_URL": postgres.with_user("command").with_password(SECRET),
             },
         ),
         "query: RabbitMQ": ("QUERY", {"AMQP_URL": amqp.with_user("query").with_password(SECRET), "MONGO_URL": mongo}),
@@ -139,6 +140,15 @@ async def wrong_password(scene: Scene, key: str) -> str:
             },
         ),
     }
+    if scene.stack is not None:  # PostgreSQL is asked first, and elsewhere nobody tells us the right password
+        password = read_secret(scene.stack.native.layout.secrets, "postgres_command_password")
+        variables["command: RabbitMQ"] = (
+            "COMMAND",
+            {
+                "AMQP_URL": amqp.with_user("command").with_password(SECRET),
+                "POSTGRES_URL": postgres.with_user("command").with_password(password),
+            },
+        )
     ended = await asyncio.gather(
         *(
             start_service(prefix, {f"{prefix}_{name}": str(value) for name, value in urls.items()})

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from tests.hostile.case import Case
-from tests.hostile.catalogue import CASES, FIRST_OF_OPERATIONS
+from tests.hostile.catalogue import FIRST_OF_OPERATIONS
 from tests.hostile.good_traffic import GoodTraffic, Phase, good_traffic
 from tests.hostile.scene import Scene
 from tests.hostile.service_connections import changed, connections, connects_and_losses
@@ -48,7 +48,7 @@ async def run_all(env: Mapping[str, str], stack: Stack | None, tell: Callable[[F
         async with good_traffic(env["CQRS_AMQP_URL"], scene.run) as run.good:
             scene.good_reply_queue = run.good.reply_queue
             await asyncio.sleep(ALONE_SECONDS)
-            for case in CASES:
+            for case in cases:
                 run.good.phase = Phase.HOSTILE if case.number < FIRST_OF_OPERATIONS else Phase.BROKEN
                 run.good.beside = case.number
                 run.fates[case.number] = await _meet(scene, case)
