@@ -1,4 +1,6 @@
-"""`python -m tests.hostile [--only 7,55]`: the 66 bad inputs against a stack of its own, or (CQRS_E2E_EXTERNAL=1) one that is up."""
+"""`python -m tests.hostile [--only 7,55]`: the bad inputs against a stack of its own or, with CQRS_E2E_EXTERNAL=1, one
+that is up.
+"""
 
 import argparse
 import asyncio

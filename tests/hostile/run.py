@@ -3,11 +3,11 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.hostile.case import Case
-from tests.hostile.catalogue import FIRST_OF_OPERATIONS
+from tests.hostile.catalogue import CASES, FIRST_OF_OPERATIONS
 from tests.hostile.good_traffic import GoodTraffic, Phase, good_traffic
 from tests.hostile.scene import Scene
 from tests.hostile.service_connections import changed, connections, connects_and_losses
@@ -40,7 +40,13 @@ class Run:
     letters: int = 0
 
 
-async def run_all(env: Mapping[str, str], stack: Stack | None, tell: Callable[[Fate], None] = lambda fate: None) -> Run:
+async def run_all(
+    env: Mapping[str, str],
+    stack: Stack | None,
+    *,
+    cases: Sequence[Case] = CASES,
+    tell: Callable[[Fate], None] = lambda fate: None,
+) -> Run:
     """Never raises for a fate that was missed: it is in the result."""
     run = Run()
     async with Scene(env, stack) as scene:
