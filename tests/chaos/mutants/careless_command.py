@@ -5,6 +5,8 @@ They change the classes and modules of this process before it starts; the produc
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -45,7 +47,10 @@ def no_inbox() -> None:
 
 
 def last_id_cursor() -> None:
-    """Publishes from the outbox by `id > last`, which skips rows that were given their id first and commit later."""
+    """Publishes from the outbox by `id > last`, which skips rows that were given their id first and commit later.
+
+    Partitions commit side by side here, as they do in several processes; that alone would be right.
+    """
 
     async def leaves_it_to_the_relay(*_: object) -> list[int]:
         return []
@@ -70,6 +75,26 @@ def last_id_cursor() -> None:
                 await outbox.clear(connection, [message.id for message in page])
             await asyncio.sleep(0.01)
 
+    async def side_by_side(self: Any) -> None:
+        lanes: dict[str, asyncio.Queue[list[Delivery]]] = {}
+        async with asyncio.TaskGroup() as tasks:
+            workers = []
+            async for deliveries in self._consumer.batches():
+                for name, lane in groupby(sorted(deliveries, key=attrgetter("queue")), attrgetter("queue")):
+                    if name not in lanes:
+                        lanes[name] = asyncio.Queue()
+                        workers.append(tasks.create_task(work(self, lanes[name])))
+                    lanes[name].put_nowait(list(lane))
+            for worker in workers:
+                worker.cancel()
+
+    async def work(self: Any, lane: "asyncio.Queue[list[Delivery]]") -> None:
+        while True:
+            arrivals = [self._receive(delivery) for delivery in await lane.get()]
+            async for committed in self._execution.run(arrivals):
+                await self._completion.run(committed)
+
+    put(Pipeline, "run", side_by_side)
     put(Completion, "_publish", leaves_it_to_the_relay)
     put(OutboxSweep, "run", relay)
 

@@ -34,9 +34,9 @@ ARENAS: Mapping[str, Arena] = {
     "calm": Arena(("calm",), per_second=200, aggregates=10),
     "failing broker": Arena(("network-cut-rabbitmq", "kill-rabbitmq", "network-half-open-rabbitmq")),
     "unruly stream": Arena(("stream-duplicates", "stream-reordered")),
-    "dying command service": Arena(("kill-command-before-commit", "kill-command", "kill-command")),
-    "dying query service": Arena(("kill-query-before-write", "kill-query-before-ack", "kill-query")),
-    "slow PostgreSQL": Arena(("kill-command", "network-latency-postgres"), replicas=2),
+    "dying command service": Arena(("kill-command", "kill-command", "kill-command")),
+    "dying query service": Arena(("kill-query", "kill-query-before-write", "kill-query")),
+    "slow PostgreSQL": Arena(("network-latency-postgres",)),
     "unbound events": Arena(("broker-events-unbound",)),
 }
 
