@@ -26,6 +26,7 @@ from tests.benchmarks.session import Reporter, Session, session
 from tests.support.stack import own_servers
 
 FOLDER = ROOT / ".native" / "bench"
+WIDTH = 100
 KEPT = Path(__file__).parent / "results"
 SECTIONS: dict[str, Callable[[Session], Awaitable[None]]] = {
     "drain": drains,
@@ -92,7 +93,7 @@ async def _measure(
 
 
 def _show(done: Session, files: Sequence[Path]) -> None:
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=WIDTH)
     console.print(details(done.samples))
     console.print(table(done.samples))
     for note in done.notes:

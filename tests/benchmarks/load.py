@@ -29,7 +29,7 @@ CHANGES: Sequence[Mapping[str, Any]] = [
 class Loaded:
     """`missing`: commands whose effect was not visible half a minute after the end; they count as having taken so long.
 
-    `cpu_ms` is per command, by process.
+    `cpu_ms` is per command that became visible while they were sent, by process.
     """
 
     rate: float
@@ -62,7 +62,7 @@ async def under_load(system: Publishing, rate: float, seconds: float, label: str
             await asyncio.sleep(begin + WARM_UP_SECONDS - clock())
             before = usage(system.pids())
             await sending
-            after = usage(system.pids())
+            after, sent = usage(system.pids()), clock()
             give_up = clock() + PATIENCE_SECONDS
             while len(seen) < len(commands) and clock() < give_up and not any(task.done() for task in watching):
                 await asyncio.sleep(0.05)
@@ -77,5 +77,6 @@ async def under_load(system: Publishing, rate: float, seconds: float, label: str
         command.user_id: time for command, time in zip(commands, due, strict=True) if time >= begin + WARM_UP_SECONDS
     }
     took = latencies(counted, seen, clock())
-    cpu = {name: spent / (rate * seconds) * 1000 for name, spent in after.cpu_since(before).items()}
+    done = sum(begin + WARM_UP_SECONDS <= time <= sent for time in seen.values())
+    cpu = {name: spent / max(done, 1) * 1000 for name, spent in after.cpu_since(before).items()}
     return Loaded(rate, [1000 * each for each in took], len(counted.keys() - seen.keys()), cpu)

@@ -36,7 +36,7 @@ class Reporter:
     def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._progress = Progress(*columns, console=self.console, transient=True)
+        self._progress = Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
         self._task: TaskID | None = None
 
     def __enter__(self) -> Self:
@@ -54,7 +54,7 @@ class Reporter:
             self._progress.update(self._task, description=what, completed=done, total=total)
 
     def say(self, line: str) -> None:
-        self.console.print(line)
+        self.console.print(line, soft_wrap=True)
 
 
 @dataclass

@@ -6,6 +6,7 @@ from typing import Any
 
 from celery import Celery
 from celery.result import AsyncResult
+from kombu import Queue
 
 from tests.benchmarks.peers.asking import measured_windowed
 from tests.benchmarks.peers.role import Servers, commands_from_stdin, play
@@ -17,16 +18,18 @@ HANDLE, PROJECT, GET_USER = "handle_command", "project_event", "get_user_by_id"
 QUEUES = {HANDLE: "commands", PROJECT: "projection", GET_USER: "queries"}
 
 
-def app_of(servers: Servers) -> Celery:
+def app_of(servers: Servers, *, durable: bool = True) -> Celery:
+    """`durable`: for commands and events. Questions are not worth a quorum queue, confirms and late acknowledgement."""
     app = Celery("bench", broker=servers.amqp.replace("amqp://", "pyamqp://"), backend="rpc://")
+    arguments = {"x-queue-type": "quorum"} if durable else {}
     app.conf.update(
-        task_acks_late=True,
-        task_reject_on_worker_lost=True,
-        task_ignore_result=True,
-        task_default_queue_type="quorum",
-        worker_detect_quorum_queues=True,
+        task_acks_late=durable,
+        task_reject_on_worker_lost=durable,
+        task_ignore_result=durable,
+        worker_detect_quorum_queues=durable,
+        task_queues=[Queue(queue, queue_arguments=arguments) for queue in QUEUES.values()],
         task_routes={task: {"queue": queue} for task, queue in QUEUES.items()},
-        broker_transport_options={"confirm_publish": True},
+        broker_transport_options={"confirm_publish": durable},
         broker_connection_retry_on_startup=True,
     )
     _Tasks(servers, app)
@@ -43,7 +46,7 @@ class _Tasks:
         self._view: SyncView | None = None
         app.task(self.handle, name=HANDLE)
         app.task(self.project, name=PROJECT)
-        app.task(self.get_user_by_id, name=GET_USER, ignore_result=False)
+        app.task(self.get_user_by_id, name=GET_USER)
 
     def handle(self, command_id: str, type_: str, body: dict[str, Any]) -> None:
         self._store = self._store or SyncStore(self._servers.postgres)
@@ -74,11 +77,12 @@ def publish(servers: Servers) -> None:
 
 def work(servers: Servers, task: str) -> None:
     options = ["--concurrency", PROCESSES, "--loglevel", "WARNING", "--without-gossip", "--without-mingle"]
-    app_of(servers).worker_main(["worker", "--queues", QUEUES[task], "--hostname", f"{task}@bench", *options])
+    app = app_of(servers, durable=task != GET_USER)
+    app.worker_main(["worker", "--queues", QUEUES[task], "--hostname", f"{task}@bench", *options])
 
 
 def ask(servers: Servers) -> None:
-    app = app_of(servers)
+    app = app_of(servers, durable=False)
 
     def send(user_id: str) -> AsyncResult[dict[str, Any]]:
         return app.send_task(GET_USER, [user_id])
