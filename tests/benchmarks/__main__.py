@@ -54,6 +54,7 @@ def main() -> int:
         servers.set_up()
         done, failed = asyncio.run(_measure(servers, scale, reporter, python, logs, chosen, given.rounds))
     command = f"make bench ROUNDS={given.rounds}" + (f" ONLY={given.only}" if given.only else "")
+    command += f" SCALE={given.scale:g}" if given.scale != 1 else ""
     file = write(FOLDER, as_json(done.samples, done.notes, scale, command))
     picture = file.with_suffix(".png")
     draw(python, file, picture)

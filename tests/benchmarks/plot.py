@@ -36,6 +36,7 @@ def _bars(axis: Any, samples: dict[str, list[float]], name: str, title: str) -> 
         [value - min(samples[name.format(system)]) for system, value in zip(there, values, strict=True)],
         [max(samples[name.format(system)]) - value for system, value in zip(there, values, strict=True)],
     ]
+    axis.set_visible(bool(there))
     bars = axis.bar(
         there, values, color=[COLOURS[system] for system in there], yerr=spread if there else None, capsize=4
     )
@@ -53,6 +54,7 @@ def _visible(axis: Any, samples: dict[str, list[float]]) -> None:
         axis.bar_label(axis.bar(places, values, 0.25, label=percentile), fmt="{:.0f}", fontsize=8)
     axis.set_xticks(range(len(there)), [f"{system}\n{rate}/s" for system, rate in there])
     axis.set_title("Publish → visible: ms, from when it was due")
+    axis.set_visible(bool(there))
     if there:
         axis.set_yscale("log")
         axis.legend()
@@ -68,6 +70,7 @@ def _cpu(axis: Any, samples: dict[str, list[float]]) -> None:
         axis.bar([label for label, _ in there], values, bottom=below, label=process)
         below = [one + other for one, other in zip(below, values, strict=True)]
     axis.set_title("Ours: CPU per command by process, ms")
+    axis.set_visible(bool(there))
     if there:
         axis.legend()
 

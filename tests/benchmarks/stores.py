@@ -44,7 +44,7 @@ class Stores:
         )
         if tables:
             names = ", ".join(f'"{row["tablename"]}"' for row in tables)
-            await self.postgres.execute(f"TRUNCATE {names}")
+            await self.postgres.execute(f"TRUNCATE {names} RESTART IDENTITY")
             await self.postgres.execute("CHECKPOINT")
         for name in await self.documents.list_collection_names():
             await self.documents.drop_collection(name)
