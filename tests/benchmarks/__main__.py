@@ -22,7 +22,7 @@ from tests.benchmarks.sections.loads import cpu, latency
 from tests.benchmarks.sections.memory import memory
 from tests.benchmarks.sections.rebuild import rebuild
 from tests.benchmarks.sections.rpc import rpc
-from tests.benchmarks.session import Reporter, Session, session
+from tests.benchmarks.session import Reporter, Session, end_as_by_hand, session
 from tests.support.stack import own_servers
 
 FOLDER = ROOT / ".native" / "bench"
@@ -46,6 +46,7 @@ def main() -> int:
     if unknown := set(chosen) - SECTIONS.keys():
         sys.exit(f"error: there is no {', '.join(sorted(unknown))}: choose from {', '.join(SECTIONS)}")
     scale = Scale() if given.scale == 1 else Scale().smaller(given.scale)
+    end_as_by_hand()
     logs = FOLDER / "log"
     shutil.rmtree(logs, ignore_errors=True)
     logs.mkdir(parents=True)

@@ -12,7 +12,7 @@ from tests.benchmarks.commands import creates
 from tests.benchmarks.drain import StalledError, drain
 from tests.benchmarks.percentiles import percentile
 from tests.benchmarks.scale import Scale
-from tests.benchmarks.session import Reporter, Session, session
+from tests.benchmarks.session import Reporter, Session, end_as_by_hand, session
 from tests.support.stack import own_servers, servers_admin_urls
 
 
@@ -22,6 +22,7 @@ def main() -> int:
     parser.add_argument("--drains", type=int, default=200)
     parser.add_argument("--commands", type=int, default=2000, help="of each drain")
     given = parser.parse_args()
+    end_as_by_hand()
     with own_servers() as servers, Reporter() as reporter:
         servers.set_up()
 

@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from multiprocessing import get_context
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
@@ -28,6 +29,7 @@ from shared.contracts.cloud_event import CloudEvent, subject
 from shared.contracts.events import UserCreated
 from shared.contracts.fields import email_key
 from tests.benchmarks.ours import Ours
+from tests.benchmarks.preload_check import check_answers, check_counts
 from tests.support.stack import servers_admin_urls
 
 PIECE = 10_000
@@ -48,23 +50,26 @@ class Target:
     database: str
 
 
-class PreloadError(Exception):
-    """The stores do not hold what they should."""
-
-
 async def preload(ours: Ours, count: int, progress: Progress) -> None:
-    """Users 0 … count - 1, each created and nothing more. The stores must be empty, the services stopped."""
+    """Users 0 … count - 1, each created and nothing more. The stores must be empty, the services stopped.
+
+    Raises PreloadError when the services would have written something else.
+    """
     urls = servers_admin_urls(ours.native)
     target = Target(urls.postgres.replace("+asyncpg", ""), urls.mongo, ours.stores.database)
     pieces = [range(start, min(start + PIECE, count)) for start in range(0, count, PIECE)]
-    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("spawn")) as pool:
         loop = asyncio.get_running_loop()
         writing = [loop.run_in_executor(pool, partial(_write_piece, target, piece)) for piece in pieces]
         for done, piece in enumerate(asyncio.as_completed(writing), 1):
             await piece
             progress(f"preloading {count} users", done * PIECE, count)
     await ours.stores.postgres.execute("ANALYZE")
-    await _check(ours, count)
+    await check_counts(ours, count)
+    last = event(count - 1)
+    name, command_id = last.envelope.data["name"], str(last.envelope.causationid)
+    await check_answers(ours, count, last.aggregate_id, name, command_id)
+    await ours.stop()
 
 
 def user_id(number: int) -> str:
@@ -153,15 +158,3 @@ def _inbox_row(of: DomainEvent) -> tuple[Any, ...]:
 
 def _uuid(of: str, number: int) -> UUID:
     return uuid5(NAMESPACE_OID, f"{of} {number}")
-
-
-async def _check(ours: Ours, count: int) -> None:
-    """Every store has them all. That commands and queries work with them, each drain shows after it."""
-    for table in ("users", "events", "inbox"):
-        found = await ours.stores.postgres.fetchval(f"SELECT count(*) FROM {table}")
-        if found != count:
-            raise PreloadError(f"{found} rows in {table} instead of {count}")
-    for watched in await ours.watched():
-        found = await ours.stores.documents[watched.collection].estimated_document_count()
-        if found != count:
-            raise PreloadError(f"{found} documents in {watched.collection} instead of {count}")

@@ -13,7 +13,7 @@ from tests.benchmarks.commands import creates, updates
 from tests.benchmarks.drain import drain
 from tests.benchmarks.ours import Ours
 from tests.benchmarks.scale import Scale
-from tests.benchmarks.session import Reporter, session
+from tests.benchmarks.session import Reporter, end_as_by_hand, session
 from tests.support.stack import own_servers
 
 FOLDER = ROOT / ".native" / "profile"
@@ -54,6 +54,7 @@ def main() -> None:
     parser.add_argument("--format", choices=SUFFIXES, default="flamegraph")
     parser.add_argument("--native", action="store_true", help="frames of extension modules, too; slower")
     given = parser.parse_args()
+    end_as_by_hand()
     FOLDER.mkdir(parents=True, exist_ok=True)
     with own_servers() as servers, Reporter() as reporter:
         servers.set_up()

@@ -1,6 +1,7 @@
 """A run of the benchmark: its servers, its systems, and what was measured so far."""
 
 import asyncio
+import signal
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -91,6 +92,11 @@ class Session:
         """Nothing runs but the servers."""
         systems: list[System] = [self.ours, self.ours_with_many, *self.peers.values()]
         await asyncio.gather(*(system.stop() for system in systems))
+
+
+def end_as_by_hand() -> None:
+    """SIGTERM ends a run as Ctrl-C does: what it started is stopped."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @asynccontextmanager
