@@ -31,8 +31,8 @@ CHANGES: Sequence[Mapping[str, Any]] = [
 class Loaded:
     """`missing`: commands whose effect was not visible half a minute after the end; they count as having taken so long.
 
-    `kept_up`: nearly all were visible when the last was sent. `by_query_ms`: of the few that were asked for. `cpu_ms` is
-    per command that became visible while they were sent, by process.
+    `kept_up`: nearly all were visible when the last was sent. `by_query_ms`: of the few that were asked for. `cpu_ms`
+    is per command that became visible while they were sent, by process.
     """
 
     rate: float
