@@ -2,7 +2,6 @@
 
 import asyncio
 from contextlib import suppress
-from enum import StrEnum
 from types import TracebackType
 from typing import Final, Self
 
@@ -14,21 +13,13 @@ from shared.messaging.broker_connection import BrokerConnection
 from shared.messaging.broker_errors import LOST, closing_reason, in_words, is_refusal, unless_lost
 from shared.messaging.metrics import MessagingMetrics
 from shared.messaging.transport import GuardedTransport
+from shared.messaging.transport_path import TransportPath
 
 LASTING_SECONDS: Final = 10.0
 FORGIVING_VERSION: Final = [4, 2]
 CLOSE_SECONDS: Final = 2.0
 
 logger = structlog.stdlib.get_logger(__name__)
-
-
-class TransportPath(StrEnum):
-    """How messages travel between the socket and us."""
-
-    FAST = "fast"
-    """Read and written in batches, around aiormq (see FastChannel)."""
-    PLAIN = "plain"
-    """Through aiormq, a frame at a time (see PlainChannel)."""
 
 
 class BrokerRefusedError(Exception):
@@ -43,7 +34,7 @@ class SupervisedConnection:
 
     `async with SupervisedConnection(url, name="command: consume") as connection:`. Entering makes the first attempt: it
     raises BrokerRefusedError when the broker refuses us, and goes on in the background when there is no broker yet (see
-    `trouble`). Consuming, publishing and replying each want a connection of their own.
+    `trouble`). Consuming, publishing and replying each want a connection of their own. `path` is how messages travel.
     """
 
     def __init__(

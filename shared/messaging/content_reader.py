@@ -87,6 +87,7 @@ class ContentReader:
             tag, redelivered = _TAG.unpack_from(buffer, at)
             self._values = _names(buffer, at + 9)
             self._values["queue"] = self._queues[buffer[start + 5 : at]]
+            self._values["session"] = self.session
             self._values["delivery_tag"] = tag
             self._values["redelivered"] = redelivered != 0
             self._returned = False
@@ -95,7 +96,7 @@ class ContentReader:
             self._listener.on_confirm(tag, multiple=bits & _MULTIPLE != 0, accepted=method == _ACK)
         elif method == _RETURN:
             self._values = _names(buffer, start + 7 + buffer[start + 6])
-            self._values.update(queue="", delivery_tag=0, redelivered=False)
+            self._values.update(queue="", session=0, delivery_tag=0, redelivered=False)
             self._returned = True
         else:
             return False
@@ -122,7 +123,7 @@ class ContentReader:
 
     def _complete(self, values: Values, body: bytes) -> None:
         self._values = None
-        message = Delivery(session=self.session, body=body, received_at=time.monotonic(), **values)
+        message = Delivery(body=body, received_at=time.monotonic(), **values)
         if self._returned:
             self._listener.on_return(message)
         else:

@@ -96,7 +96,7 @@ class FrameGuard(asyncio.StreamReaderProtocol):
         self._outgoing_bytes = 0
         self._rest = b""
         self._unreadable_names: set[int] = set()
-        self._passed_at = 0.0
+        self._passed_at = loop.time()
 
     @property
     def pending_bytes(self) -> int:

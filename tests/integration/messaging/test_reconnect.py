@@ -83,7 +83,9 @@ async def test_a_queue_that_is_missing_at_the_start_is_trouble_until_it_is_there
     async with rabbit.publisher() as publisher, rabbit.consumer(["there", "late"], check_every=1.0) as consumer:
         await publisher.publish([message(1, "there")])
         await take(consumer, 1)
-        assert consumer.trouble == "queue 'late' is missing"
+        async with asyncio.timeout(PATIENCE):
+            while consumer.trouble != "queue 'late' is missing":
+                await asyncio.sleep(0.02)
 
         await rabbit.declare_queue("late")
         await publisher.publish([message(2, "late")])

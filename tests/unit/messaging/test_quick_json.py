@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.messaging.codec import MAX_DEPTH, UndecodableBodyError, _read_closely, decode_json
@@ -33,6 +33,7 @@ def quickly(body: bytes) -> Any:
     return None if document is None else repr(document)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(documents, st.booleans(), spaces, spaces)
 def test_what_it_reads_is_what_the_strict_way_reads(
     document: dict[str, Any], ascii_only: bool, comma: str, colon: str
@@ -43,6 +44,7 @@ def test_what_it_reads_is_what_the_strict_way_reads(
     assert quickly(body) in (None, closely(body))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.sampled_from(['"a"', '"b"', ":", ",", "{", "}", "[", "]", "1", "1e999", " ", '"\\u0061"', '":"'])))
 def test_no_text_of_json_pieces_gets_through_that_the_strict_way_refuses(pieces: list[str]) -> None:
     body = ("{" + "".join(pieces) + "}").encode()
@@ -50,6 +52,7 @@ def test_no_text_of_json_pieces_gets_through_that_the_strict_way_refuses(pieces:
     assert quickly(body) in (None, closely(body))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", 'x" :', ":"]), spaces), min_size=2, max_size=5))
 def test_a_key_that_comes_twice_is_never_read(keys: list[tuple[str, str]]) -> None:
     body = ("{" + ",".join(f"{json.dumps(key)}{space}:1" for key, space in keys) + "}").encode()
