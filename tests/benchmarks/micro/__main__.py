@@ -6,6 +6,7 @@ message: unlike rates it doesn't depend on what the broker costs beside it.
 
 import argparse
 import asyncio
+import logging
 import statistics
 import sys
 import time
@@ -16,6 +17,7 @@ from dataclasses import replace
 from uuid import uuid4
 
 import aio_pika
+import structlog
 import uvloop
 from yarl import URL
 
@@ -53,6 +55,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--messages", type=int, default=20_000)
     given = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     table = uvloop.run(run(given.amqp_url, given.api_url, rounds=given.rounds, messages=given.messages))
     sys.stdout.write(table + "\n")
 
