@@ -70,8 +70,8 @@ class ContentReader:
             return False
         return True
 
-    def mute(self) -> None:
-        """The channel is gone here: what may still come for it means nothing to anybody."""
+    def end(self) -> None:
+        """The channel is gone: what may still come for it means nothing to anybody."""
         self._listener = _Nobody()
 
     def hand_over(self) -> None:

@@ -40,4 +40,4 @@ class FastChannel(FrameChannel):
 
     def _closed(self, closing: "asyncio.Future[Any]") -> None:
         super()._closed(closing)
-        self._contents.mute()
+        self._contents.end()

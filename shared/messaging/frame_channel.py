@@ -93,6 +93,10 @@ class FrameChannel(aiormq.Channel):
     def hand_over(self) -> None:
         """See FrameTaker."""
 
+    def end(self) -> None:
+        """See FrameTaker. aiormq answers with channel.close-ok before it says that the channel is closed."""
+        self._leaving = True
+
     @abstractmethod
     def _send(self, frames: bytes) -> None: ...
 
@@ -100,7 +104,7 @@ class FrameChannel(aiormq.Channel):
         self._may_publish.set()
 
     async def _on_close(self, exc: Any = None) -> None:
-        self._leaving = True  # whatever comes after a channel.close makes the broker close the connection
+        self._leaving = True  # what comes after a channel.close makes the broker close the connection
         await super()._on_close(exc)
 
     def _cancelled_by_broker(self, frame: commands.Basic.Cancel) -> None:

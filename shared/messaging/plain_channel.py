@@ -46,15 +46,16 @@ class PlainChannel(FrameChannel):
 
     async def _flush(self, flushed: "asyncio.Future[None]") -> None:
         """The future is done when the socket has taken everything, and fails when the channel closes first."""
-        while self._outgoing:
+        while self._outgoing and self.is_open:
             payload = b"".join(self._outgoing)
             self._outgoing.clear()
             drained = self.create_future()
             await self.write_queue.put(ChannelFrame(payload=payload, should_close=False, drain_future=drained))
             await drained
             self._pending_bytes -= len(payload)
-        self._under_way = None
-        flushed.set_result(None)
+        self._under_way = None  # what is left, a closing channel can not send
+        if not flushed.done():
+            flushed.set_result(None)
 
     async def _on_deliver_frame(self, frame: commands.Basic.Deliver) -> None:
         queue = self._queues[(frame.consumer_tag or "").encode()]

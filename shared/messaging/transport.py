@@ -73,6 +73,9 @@ class FrameTaker(Protocol):
     def hand_over(self) -> None:
         """All that has arrived so far is taken."""
 
+    def end(self) -> None:
+        """The broker has closed the channel: nothing more comes, and nothing more may be sent."""
+
 
 class FrameGuard(asyncio.StreamReaderProtocol):
     """Between the socket and aiormq: gives each frame to its channel's taker or else to aiormq, and writes in batches.
@@ -206,6 +209,7 @@ class FrameGuard(asyncio.StreamReaderProtocol):
         if payload.startswith(_CHANNEL_CLOSED):
             if (taker := self.takers.pop(channel, None)) is not None:
                 taker.hand_over()
+                taker.end()
             return None
         readable = readable_delivery(payload)
         if readable is None:
