@@ -70,7 +70,7 @@ class Scene:
 
     async def until_idle(self) -> None:
         """Returns when the queue is empty and everything is acknowledged."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while self.broker.messages(QUEUE) or self.consumer._unacked:
                 await asyncio.sleep(0.002)
 
