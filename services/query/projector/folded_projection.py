@@ -108,6 +108,10 @@ class FoldedProjection:
         new = {key for key, events in pending.items() if first_round and any(event.version == 1 for event in events)}
         loaded = await self._load([key for key in pending if key not in new])
         folded = {key: fold(self._model, loaded.get(key), events, check) for key, events in pending.items()}
+        # A first version may also have come again: what it seems to lack, or to fail at, the document may have.
+        if doubtful := [key for key in new if folded[key].beyond_gap or folded[key].failure]:
+            loaded |= await self._load(doubtful)
+            folded |= {key: fold(self._model, loaded.get(key), pending[key], check) for key in doubtful}
         this = _Round(loaded, folded)
         gaps = {key: result for key, result in folded.items() if result.beyond_gap}
         if gaps:
