@@ -110,11 +110,16 @@ class EventLog:
         return _page(page.events, more=page.more)
 
     async def _head(self, query: ReadLogHead) -> bytes:
+        async with self._turn:
+            settled = await self._settled.newest()
         async with self._turn, self._engine.connect() as connection:
             position, time = await log_pages.head(connection)
             behind = await log_pages.behind(connection, query.after) if query.after else []
         head = LogHead(
-            position=position, time=time, behind=[Behind(events=events, seconds=age) for events, age in behind]
+            position=position,
+            settled=settled,
+            time=time,
+            behind=[Behind(events=events, seconds=age) for events, age in behind],
         )
         return Answered(data=head, as_of=AsOf()).model_dump_json().encode()
 

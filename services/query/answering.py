@@ -1,7 +1,9 @@
 """From a request as it came over the broker to the reply that goes back."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any, Protocol
 
 import structlog
 from pymongo.errors import PyMongoError
@@ -25,12 +27,25 @@ INTERNAL = Failed(
 )
 
 
+class LiveGenerations(Protocol):
+    """What is known of the catalogue (`Collections`)."""
+
+    @property
+    def all_live(self) -> Mapping[str, int]: ...
+
+    @property
+    def is_fresh(self) -> bool: ...
+
+    async def refresh_when_old(self) -> None: ...
+
+
 class Answering:
     """The request handler of the responder. Every request gets an answer, one that says what was wrong if need be."""
 
-    def __init__(self, bus: QueryBus, metrics: QueryMetrics) -> None:
+    def __init__(self, bus: QueryBus, metrics: QueryMetrics, generations: LiveGenerations | None = None) -> None:
         self._bus = bus
         self._metrics = metrics
+        self._generations = generations
 
     async def __call__(self, request: Delivery) -> Reply:
         started = time.monotonic()
@@ -46,7 +61,7 @@ class Answering:
             if request.content_encoding:
                 return _invalid("content_encoding: must not be set")
             demand = _within_deadline(read_demand(request.headers), request)
-            return await self._bus.ask(request.type, decode_json(request.body, max_bytes=MAX_BODY), demand)
+            return await self._ask(request.type, decode_json(request.body, max_bytes=MAX_BODY), demand)
         except (InvalidDemandError, UndecodableBodyError) as error:
             return _invalid(str(error))
         except PyMongoError as error:
@@ -54,6 +69,17 @@ class Answering:
         except Exception:
             logger.exception("query failed", type=request.type, correlation_id=request.correlation_id)
         return INTERNAL
+
+    async def _ask(self, query_type: str | None, body: dict[str, Any], demand: Demand) -> Answered | Failed:
+        """Never from a generation that had had its day: a process that was stopped for a while may not know it yet."""
+        if self._generations is None:
+            return await self._bus.ask(query_type, body, demand)
+        while True:
+            await self._generations.refresh_when_old()
+            live = self._generations.all_live
+            answer = await self._bus.ask(query_type, body, demand)
+            if self._generations.is_fresh and self._generations.all_live == live:
+                return answer
 
 
 def _within_deadline(demand: Demand, request: Delivery) -> Demand:

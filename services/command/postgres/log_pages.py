@@ -1,4 +1,4 @@
-"""The event log in large pages. PostgreSQL writes the JSON of each event: no row is taken apart and put together again."""
+"""The event log in large pages, of which PostgreSQL itself writes the JSON."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Between the services, not for clients: the event log as a whole, for read models that are built, checked or behind."""
+"""Between the services, not for clients: the event log as a whole, for read models to be built, checked, caught up."""
 
 from typing import Annotated, ClassVar
 
@@ -61,9 +61,10 @@ class Behind(View):
 
 
 class LogHead(View):
-    """The newest event's position and time (0 and null of an empty log)."""
+    """The newest event's position and time (0 and null of an empty log); nothing will ever appear up to `settled`."""
 
     position: int
+    settled: int
     time: AwareDatetime | None = None
     behind: list[Behind]
 

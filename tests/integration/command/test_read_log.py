@@ -187,7 +187,7 @@ async def test_the_head_says_how_far_behind_a_position_is(
         head: LogHead = await reader.ask(ReadLogHead(after=[positions[0], positions[2]]))
 
     assert (empty.position, empty.time, empty.behind[0].events) == (0, None, 0)
-    assert head.position == positions[2]
+    assert head.position == head.settled == positions[2]
     assert head.time is not None
     assert head.time.tzinfo == UTC or head.time.utcoffset() == timedelta(0)
     assert [each.events for each in head.behind] == [2, 0]
