@@ -72,7 +72,7 @@ class Process:
         ok(await self.controls.rebuild(RebuildProjection(model=name)))
         return await self.ended(name)
 
-    async def ended(self, name: str = "users", seconds: float = 20) -> Document:
+    async def ended(self, name: str = "users", seconds: float = 60) -> Document:
         async with asyncio.timeout(seconds):
             while True:
                 job = await self.jobs.of(name)

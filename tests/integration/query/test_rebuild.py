@@ -103,6 +103,7 @@ async def test_events_that_come_meanwhile_are_in_it_exactly_once(
     process: Process, new_process: NewProcess, log: FakeLogReader, model: str
 ) -> None:
     """Projected live by two processes, one of which hardly ever looks into the catalogue."""
+    log.page_size = 100
     slow = new_process()
     done = asyncio.Event()
 
@@ -116,7 +117,7 @@ async def test_events_that_come_meanwhile_are_in_it_exactly_once(
                 happened = first or renamed(user, standing, f"Name {version}")
                 (logged,) = log.append(happened)
                 await (process if (version + number) % 2 else slow).live(model).projection.apply([logged])
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.02)
         return version
 
     async with process.working():
@@ -140,6 +141,7 @@ async def test_no_version_that_somebody_saw_goes_back(
     process: Process, new_process: NewProcess, log: FakeLogReader
 ) -> None:
     """Readers of several processes, each with its own view of which generation is live, share what they have seen."""
+    log.page_size = 100
     readers = [new_process() for _ in range(3)]
     done = asyncio.Event()
     seen = 0
@@ -166,7 +168,7 @@ async def test_no_version_that_somebody_saw_goes_back(
             version += 1
             (logged,) = log.append(renamed("busy", version, f"Name {version}"))
             await process.live("users").projection.apply([logged])
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(0.01)
 
     async with process.working():
         tasks = [asyncio.create_task(work()) for work in (read, write)]
