@@ -4,6 +4,7 @@ Queue arguments can't change later, so a queue's type and single active consumer
 is policy.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -21,6 +22,8 @@ EVENT_LOG_KEY: Final = "event-log"
 PROJECTION_CONTROL_KEY: Final = "projection-control"
 DEFAULT_PARTITIONS: Final = 8
 DEFAULT_EXCHANGE: Final = ""
+
+_WORK: Final = re.compile(r"commands\.\d+|projections\..+")
 
 Arguments = Mapping[str, str | int | bool]
 NO_ARGUMENTS: Arguments = MappingProxyType({})
@@ -109,6 +112,15 @@ def projection_queue(name: str) -> str:
     return f"projections.{name}"
 
 
+def declared(queue: str) -> Queue | None:
+    """How the queue of this name is declared; None for one that is not the services' own."""
+    if _WORK.fullmatch(queue):
+        return Queue(queue, single_active_consumer=True)
+    if queue in (QUERIES, EVENT_LOG, PROJECTION_CONTROL):
+        return Queue(queue, "classic")
+    return Queue(queue) if queue == DEAD_LETTERS else None
+
+
 def topology(*, partitions: int = DEFAULT_PARTITIONS, projections: Sequence[ProjectionQueue] = ()) -> Topology:
     """Everything that the services need of the broker; `projections` are the read side's to name."""
     return Topology(
@@ -121,13 +133,16 @@ def topology(*, partitions: int = DEFAULT_PARTITIONS, projections: Sequence[Proj
             Exchange(PROJECTION_CONTROL, "direct"),
             Exchange(DEAD_LETTERS, "topic"),
         ),
-        queues=(
-            *(Queue(queue, single_active_consumer=True) for queue in commands_queues(partitions)),
-            *(Queue(projection.queue, single_active_consumer=True) for projection in projections),
-            Queue(QUERIES, "classic"),
-            Queue(EVENT_LOG, "classic"),
-            Queue(PROJECTION_CONTROL, "classic"),
-            Queue(DEAD_LETTERS),
+        queues=tuple(
+            _ours(queue)
+            for queue in (
+                *commands_queues(partitions),
+                *(projection.queue for projection in projections),
+                QUERIES,
+                EVENT_LOG,
+                PROJECTION_CONTROL,
+                DEAD_LETTERS,
+            )
         ),
         bindings=(
             # With x-consistent-hash the routing key of a binding is the queue's weight.
@@ -147,10 +162,16 @@ def topology(*, partitions: int = DEFAULT_PARTITIONS, projections: Sequence[Proj
     )
 
 
+def _ours(name: str) -> Queue:
+    queue = declared(name)
+    assert queue is not None, name  # noqa: S101 - a name that is made here and not known here
+    return queue
+
+
 POLICIES: Final = (
     Policy(
         "work",
-        r"^(commands\.\d+|projections\..+)$",
+        rf"^({_WORK.pattern})$",
         {
             "dead-letter-exchange": DEAD_LETTERS,
             "dead-letter-strategy": "at-least-once",
@@ -168,20 +189,24 @@ POLICIES: Final = (
     ),
 )
 
+# To consume from a queue is to be able to empty it; a service may configure just those queues as well, because only who
+# may declare a queue is told by the broker that it has other arguments.
+_COMMAND_QUEUES = r"commands\.\d+|event-log|dead-letters"
+_QUERY_QUEUES = r"queries|projection-control|projections\..+"
 _CLIENT_QUEUES = r"(reply|subscriber)\..+|amq\.gen.*"
 
 PERMISSIONS: Final = (
     Permission(
         "command",
-        configure=r"^$",
+        configure=rf"^({_COMMAND_QUEUES})$",
         write=r"^(events|outcomes|dead-letters|amq\.default)$",
-        read=r"^(commands\.\d+|event-log|dead-letters)$",
+        read=rf"^({_COMMAND_QUEUES})$",
     ),
     Permission(
         "query",
-        configure=r"^$",
+        configure=rf"^({_QUERY_QUEUES})$",
         write=r"^(event-log|dead-letters|amq\.default)$",
-        read=r"^(queries|projection-control|projections\..+)$",
+        read=rf"^({_QUERY_QUEUES})$",
     ),
     Permission(
         "client",

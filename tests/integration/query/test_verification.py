@@ -63,7 +63,7 @@ async def test_what_is_as_the_log_says_has_no_differences(process: Process, mode
 
 
 @pytest.mark.parametrize("model", FOLDED)
-async def test_a_corrupted_a_deleted_and_an_invented_document_are_named_and_mended(
+async def test_corrupted_deleted_and_invented_documents_are_named_and_mended(
     process: Process, model: str
 ) -> None:
     right = await process.content(model)
