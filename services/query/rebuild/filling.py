@@ -15,6 +15,7 @@ from services.query.projector.fold import Folded, fold
 from services.query.projector.log_reader import LogReader
 from services.query.projector.targets import Target
 from services.query.read_model import Document, FoldedModel
+from services.query.rebuild.cancelled import cancelled
 
 SLICE = 200
 """Aggregates that are folded before others get a turn of the event loop."""
@@ -54,8 +55,7 @@ class Filling:
             if gathered:
                 await self._write(gathered)
         finally:
-            writing.cancel()
-            await asyncio.gather(writing, return_exceptions=True)
+            await cancelled(writing)
 
     async def _write(self, page: "Sequence[FoldedAggregate]") -> None:
         try:

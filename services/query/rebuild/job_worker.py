@@ -12,6 +12,7 @@ from pymongo.errors import PyMongoError
 from services.query.projector.event_log import EventLogUnavailableError
 from services.query.projector.projection import ContendedError
 from services.query.read_model import Document, FoldedModel
+from services.query.rebuild.cancelled import cancelled
 from services.query.rebuild.changing_places import CannotChangeError
 from services.query.rebuild.context import Context
 from services.query.rebuild.jobs import DONE, FAILED, JobLostError, Jobs
@@ -55,12 +56,11 @@ class JobWorker:
         try:
             await asyncio.wait({doing, renewing, stopping}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (doing, renewing, stopping):
-                task.cancel()
-            results = await asyncio.gather(doing, renewing, stopping, return_exceptions=True)
-            for result in results[:2]:
-                if isinstance(result, Exception) and not isinstance(result, JobLostError | PyMongoError):
-                    logger.error("job crashed", kind=job["kind"], read_model=job["_id"], exc_info=result)
+            await cancelled(doing, renewing, stopping)
+            for task in (doing, renewing):
+                error = None if task.cancelled() else task.exception()
+                if error is not None and not isinstance(error, JobLostError | PyMongoError):
+                    logger.error("job crashed", kind=job["kind"], read_model=job["_id"], exc_info=error)
             if stop.is_set():
                 with suppress(JobLostError, PyMongoError):
                     await self._jobs.release(job)

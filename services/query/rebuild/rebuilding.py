@@ -13,6 +13,7 @@ from services.query.mongo.collections import details_of
 from services.query.projector.parking import Parking
 from services.query.projector.targets import Target, generation_target
 from services.query.read_model import Document, FoldedModel
+from services.query.rebuild.cancelled import cancelled
 from services.query.rebuild.changing_places import CannotChangeError, ChangingPlaces
 from services.query.rebuild.context import Context
 from services.query.rebuild.filling import Filling
@@ -122,15 +123,20 @@ def _noting(context: Context, job: Document) -> Callable[[int], Awaitable[None]]
 async def _following(changing: ChangingPlaces) -> AsyncIterator[None]:
     """Keeps up with the log inside the block."""
 
+    enough = asyncio.Event()
+
     async def follow() -> None:
-        while True:
+        while not enough.is_set():
             await changing.catch_up()
-            await asyncio.sleep(FOLLOW_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FOLLOW_SECONDS):
+                    await enough.wait()
 
     following = asyncio.create_task(follow(), name="follow the log")
     try:
         yield
+        enough.set()
+        await following
     finally:
-        following.cancel()
-        with suppress(asyncio.CancelledError):
-            await following
+        enough.set()
+        await cancelled(following)

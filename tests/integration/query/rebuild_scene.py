@@ -11,6 +11,7 @@ from services.query.domain_event import DomainEvent
 from services.query.live_models import LiveFoldedModel, LiveModels
 from services.query.mongo.collections import Collections, Database, details_of
 from services.query.read_model import Document, FoldedModel
+from services.query.rebuild.cancelled import cancelled
 from services.query.rebuild.catalogue import Catalogue
 from services.query.rebuild.context import Context
 from services.query.rebuild.job_worker import JobWorker
@@ -54,9 +55,7 @@ class Process:
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await cancelled(*tasks)
 
     async def refreshing(self) -> None:
         while True:

@@ -63,9 +63,7 @@ async def test_what_is_as_the_log_says_has_no_differences(process: Process, mode
 
 
 @pytest.mark.parametrize("model", FOLDED)
-async def test_corrupted_deleted_and_invented_documents_are_named_and_mended(
-    process: Process, model: str
-) -> None:
+async def test_corrupted_deleted_and_invented_documents_are_named_and_mended(process: Process, model: str) -> None:
     right = await process.content(model)
     documents = process.collections.live(model)
     await documents.update_one({"_id": USERS[1]}, {"$set": {"name": "Mallory"}})
