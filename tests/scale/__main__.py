@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from pymongo import AsyncMongoClient
@@ -56,7 +57,7 @@ class Scale:
         self.native = servers
         self.mongo = mongo
         self.env: Mapping[str, str] = client_env(servers.layout)
-        self.postgres_url = servers_admin_urls(servers).postgres.replace("/postgres", f"/{DATABASE}")
+        self.postgres_url = f"{servers_admin_urls(servers).postgres.rpartition('/')[0]}/{DATABASE}"
         self.failures: list[str] = []
 
     def check(self, what: str, *, holds: bool) -> None:
@@ -150,7 +151,7 @@ async def _idle(scale: Scale, what: str) -> Watch:
     say(f"     read and folded {total} events in {seconds:.1f} s: {total / seconds:,.0f} events/s")
     say(f"     CPU: {1e6 * sum(cpu.values()) / total:.0f} µs per event")
     say("     " + ", ".join(f"{name} {1e6 * used / total:.0f}" for name, used in cpu.items()))
-    spans = [f"{name} {watch.phases[after] - watch.phases[name]:.1f} s" for name, after in zip(names, names[1:])]
+    spans = [f"{name} {watch.phases[after] - watch.phases[name]:.1f} s" for name, after in pairwise(names)]
     say(f"     {', '.join(spans)}")
     return watch
 
