@@ -48,7 +48,6 @@ class Watch:
 
     phases: dict[str, float] = field(default_factory=dict)
     used: dict[str, Usage] = field(default_factory=dict)
-    done_before: int = 0
     peak_mb: float = 0.0
 
 
@@ -106,7 +105,7 @@ class Scale:
             phase = str(job.get("phase"))
             used = self.usage()
             watch.peak_mb = max([watch.peak_mb, *(mb for name, mb in used.rss_mb.items() if name.startswith("query"))])
-            if (phase not in watch.phases and job.get("state") == "running") or phase == "done":
+            if job.get("state") == "running" or watch.phases:
                 watch.phases.setdefault(phase, time.monotonic())
                 watch.used.setdefault(phase, used)
             await asyncio.sleep(PHASE_SECONDS)

@@ -44,7 +44,8 @@ def _work(job: ProjectionJob) -> str:
     if job.state != "running":
         return f"{job.kind} {job.state}"
     share = f" {100 * job.done // job.total} %" if job.total and job.phase in ("filling", "verifying") else ""
-    return f"{job.kind}: {job.phase}{share}"
+    trouble = f", {printable(job.error)}" if job.error else ""
+    return f"{job.kind}: {job.phase}{share}{trouble}"
 
 
 def ended_text(model: str, job: ProjectionJob) -> RenderableType:

@@ -83,7 +83,10 @@ class JobWorker:
                 return
             except WORLD_FAILING as error:
                 attempt += 1
-                logger.warning("job waits", kind=job["kind"], read_model=job["_id"], error=type(error).__name__)
+                name = type(error).__name__
+                logger.warning("job waits", kind=job["kind"], read_model=job["_id"], error=name)
+                with suppress(PyMongoError, JobLostError):
+                    await self._jobs.save(job, error=f"attempt {attempt} failed: {name}")
                 await asyncio.sleep(self._backoff.delay(attempt))
                 with suppress(PyMongoError):
                     job = await self._read_again(job)

@@ -1,7 +1,7 @@
 """Whether what a read model holds of one aggregate is what the log says: pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import bson
@@ -27,7 +27,7 @@ class Verdict:
     version that it should have by the log.
     """
 
-    wrong: Sequence[Wrong] = field(default=())
+    wrong: tuple[Wrong, ...] = ()
     waiting: bool = False
     newest: int = 0
 
@@ -55,7 +55,7 @@ def verdict(
         return Verdict(_judge_entries(model, then, entries))
     if wrong.difference.kind in ("missing", "behind") and not final:
         return Verdict(waiting=True, newest=whole.version)
-    return Verdict([wrong, *_judge_entries(model, whole, entries)])
+    return Verdict((wrong, *_judge_entries(model, whole, entries)))
 
 
 def _judge(
@@ -95,16 +95,16 @@ def _version(document: Document | None) -> int | None:
     return version if type(version) is int else None
 
 
-def _judge_entries(model: FoldedModel, reference: Folded, entries: Sequence[Document]) -> list[Wrong]:
+def _judge_entries(model: FoldedModel, reference: Folded, entries: Sequence[Document]) -> tuple[Wrong, ...]:
     if model.entries_by is None:
-        return []
+        return ()
     expected = by_id([detail.document for detail in reference.details if isinstance(detail, Entry)])
     found = by_id(entries)
-    return [
+    return tuple(
         wrong_detail(expected.get(key), found.get(key))
         for key in sorted(expected.keys() | found.keys())
         if (digest(expected[key]) if key in expected else None) != (digest(found[key]) if key in found else None)
-    ]
+    )
 
 
 def wrong_detail(expected: Document | None, found: Document | None) -> Wrong:
