@@ -213,10 +213,10 @@ async def _work(model: str, control: ProjectionControl, *, wait: bool, json: boo
         show(ended_text(model, job))
     else:
         show(Text(f"{job.kind} of {model} is under way: cqrs projection list shows it"))
-    return _exit_code(job)
+    return exit_code(job)
 
 
-def _exit_code(job: ProjectionJob) -> ExitCode:
+def exit_code(job: ProjectionJob) -> ExitCode:
     if job.state in ("failed", "cancelled"):
         return ExitCode.NO
     wrong = job.kind == "verify" and job.report is not None and job.report.differences > job.report.repaired

@@ -2,7 +2,7 @@
 
 A document of `projection_jobs`, one for each read model: `_id` (the model), `kind` (rebuild, rollback, verify), `state`
 (running, done, failed, cancelled), `phase`, what the work is about (`target`, `cursor`, `position`, `done`, `total`,
-`report` …), `started_at`, `at` (of the last step), `finished_at`, `error` (the last one); `token` of the process that does it, and
+`report` …), `started_at`, `at` (of the last step), `finished_at`, `error`; `token` of the process that does it, and
 `lease_until`, the server's time until when nobody else may take it over.
 """
 
