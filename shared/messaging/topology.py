@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 COMMANDS: Final = "commands"
+COMMAND_PARTITIONS: Final = "commands.partitions"
 QUERIES: Final = "queries"
 EVENTS: Final = "events"
 OUTCOMES: Final = "outcomes"
@@ -32,7 +33,7 @@ NO_ARGUMENTS: Arguments = MappingProxyType({})
 @dataclass(frozen=True, slots=True)
 class Exchange:
     name: str
-    type: Literal["direct", "topic", "x-consistent-hash"]
+    type: Literal["direct", "topic", "x-consistent-hash", "x-modulus-hash"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,15 @@ class Queue:
 class Binding:
     exchange: str
     queue: str
+    routing_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeBinding:
+    """What `source` gets goes on to the exchange `destination`."""
+
+    source: str
+    destination: str
     routing_key: str
 
 
@@ -95,6 +105,9 @@ class Topology:
     exchanges: tuple[Exchange, ...]
     queues: tuple[Queue, ...]
     bindings: tuple[Binding, ...]
+    exchange_bindings: tuple[ExchangeBinding, ...] = ()
+    retired_bindings: tuple[Binding, ...] = ()
+    """Those of earlier versions, which are undone."""
     policies: tuple[Policy, ...] = ()
     permissions: tuple[Permission, ...] = field(default=())
 
@@ -126,6 +139,7 @@ def topology(*, partitions: int = DEFAULT_PARTITIONS, projections: Sequence[Proj
     return Topology(
         exchanges=(
             Exchange(COMMANDS, "x-consistent-hash"),
+            Exchange(COMMAND_PARTITIONS, "x-modulus-hash"),
             Exchange(QUERIES, "direct"),
             Exchange(EVENTS, "topic"),
             Exchange(OUTCOMES, "topic"),
@@ -145,8 +159,7 @@ def topology(*, partitions: int = DEFAULT_PARTITIONS, projections: Sequence[Proj
             )
         ),
         bindings=(
-            # With x-consistent-hash the routing key of a binding is the queue's weight.
-            *(Binding(COMMANDS, queue, "1") for queue in commands_queues(partitions)),
+            *(Binding(COMMAND_PARTITIONS, queue, "") for queue in commands_queues(partitions)),
             *(
                 Binding(exchange, projection.queue, key)
                 for projection in projections
@@ -157,6 +170,12 @@ def topology(*, partitions: int = DEFAULT_PARTITIONS, projections: Sequence[Proj
             Binding(PROJECTION_CONTROL, PROJECTION_CONTROL, PROJECTION_CONTROL_KEY),
             Binding(DEAD_LETTERS, DEAD_LETTERS, "#"),
         ),
+        # A consistent hash numbers its queues in the order in which they were bound, and a broker that keeps its
+        # metadata in Mnesia binds them again at each start, several at a time: after a restart most aggregates are in
+        # another queue, where their commands overtake those that wait in the old one. With one destination nothing can
+        # change places, and a modulus hash goes by the queues' names. (A binding's key is its weight there.)
+        exchange_bindings=(ExchangeBinding(COMMANDS, COMMAND_PARTITIONS, "1"),),
+        retired_bindings=tuple(Binding(COMMANDS, queue, "1") for queue in commands_queues(partitions)),
         policies=POLICIES,
         permissions=PERMISSIONS,
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from deploy.native.errors import StackError
 from deploy.native.layout import ROOT
 from deploy.native.stack import NativeStack
 from tests.benchmarks.figures import lines
@@ -115,4 +116,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except StackError as error:
+        sys.exit(f"{error.details}\nerror: {error}")

@@ -6,17 +6,21 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import aio_pika
+
 from deploy.native.client_env import client_env
 from deploy.native.layout import ROOT, Layout
 from deploy.native.part import Part
-from deploy.native.services import setup_environment
+from deploy.native.services import VHOST, setup_environment
 from deploy.native.stack import SERVICES, NativeStack
-from services.query.bootstrap import READ_MODELS
+from services.query.bootstrap import PROJECTION_QUEUES, READ_MODELS
 from services.query.mongo.collections import Collections
 from services.query.read_model import RecordedModel
+from shared.messaging.topology import commands_queues
 from tests.benchmarks.commands import Command
 from tests.benchmarks.sender import Sender, packed
 from tests.benchmarks.stores import Stores, Watched
+from tests.support.stack import servers_admin_urls
 
 SERVERS = ("rabbitmq", "postgres", "mongo")
 STORE_JOBS = ("services.command.setup", "services.query.setup")
@@ -54,6 +58,7 @@ class Ours:
 
     async def reset(self) -> None:
         await self.stop()
+        await self._empty_queues()
         await self.stores.empty()
         await asyncio.to_thread(self._set_up_stores)
 
@@ -81,6 +86,14 @@ class Ours:
 
     def exchange(self) -> str:
         return "commands"
+
+    async def _empty_queues(self) -> None:
+        """What a load that was too high, or a drain that stalled, left there."""
+        url = f"{servers_admin_urls(self.native).amqp}{VHOST}"
+        async with await aio_pika.connect(url) as connection:
+            channel = await connection.channel()
+            for name in (*commands_queues(), *(queue.queue for queue in PROJECTION_QUEUES)):
+                await (await channel.get_queue(name)).purge()
 
     def _set_up_stores(self) -> None:
         env = renamed(setup_environment(self.native.layout), self.stores.database)

@@ -110,6 +110,8 @@ class Peer:
         return output.decode()
 
     def _start(self, role: str) -> None:
+        if role in self._running:
+            return
         with self._log(role).open("ab") as log:
             self._running[role] = subprocess.Popen(
                 self._argv(role),

@@ -36,6 +36,7 @@ def main() -> int:
         parser.error("none of these faults can be made here")
     for library in ("aio_pika", "aiormq"):  # their connections are lost on purpose
         logging.getLogger(library).setLevel(logging.CRITICAL)
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # warns of each write to a connection that was cut
     folder = TESTS / "chaos-history"
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-seed-{given.seed}.jsonl"

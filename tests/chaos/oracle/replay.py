@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from operator import itemgetter
 from random import Random
 from typing import Any
 
@@ -31,10 +32,9 @@ def replay(held: Stored, poison: Mapping[str, str], seed: int) -> list[Message]:
     """`poison`: message id → reason, of those that are dead letters. Shuffled, but for the order of each aggregate."""
     rng = Random(f"replay {seed}")
     messages = _shuffled([*_events(held), *_outcomes(held, poison)], rng)
-    for message in rng.sample(messages, int(len(messages) * AGAIN)):
-        first = messages.index(message)
-        messages.insert(rng.randint(first + 1, len(messages)), message)
-    return messages
+    placed = [(float(place), message) for place, message in enumerate(messages)]
+    again = [(rng.uniform(place, len(messages)), message) for place, message in placed if rng.random() < AGAIN]
+    return [message for _, message in sorted(placed + again, key=itemgetter(0))]
 
 
 def _shuffled(messages: Iterable[Message], rng: Random) -> list[Message]:

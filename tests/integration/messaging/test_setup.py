@@ -226,6 +226,17 @@ async def test_partitions_can_grow_but_not_shrink(broker: Broker) -> None:
         await broker.set_up(broker.topology(partitions=2))
 
 
+async def test_bindings_of_an_earlier_version_are_undone(broker: Broker) -> None:
+    now = broker.topology()
+    earlier = tuple(binding for binding in now.retired_bindings if binding.exchange == "commands")
+    await broker.set_up(replace(now, bindings=earlier, exchange_bindings=(), retired_bindings=()))
+
+    await broker.set_up()
+
+    bound = await broker.stage.api.get("exchanges", broker.stage.vhost, "commands", "bindings", "source")
+    assert [binding["destination"] for binding in bound] == ["commands.partitions"]
+
+
 async def test_a_wrong_password_is_one_clear_line_without_it(broker: Broker) -> None:
     wrong = replace(broker, api_url=str(URL(broker.api_url).with_password("s3cr3t")))
 
@@ -244,5 +255,5 @@ class RabbitStageAs(RabbitStage):
     """The same vhost as another user."""
 
     def __init__(self, stage: RabbitStage, url: str) -> None:
-        super().__init__(stage.url, stage.api, stage.vhost)
+        super().__init__(stage.url, stage.api, stage.vhost, stage.path)
         self.url = url

@@ -31,10 +31,13 @@ def test_a_read_model_gets_a_queue_of_its_own() -> None:
     }
 
 
-def test_every_partition_has_the_same_weight() -> None:
-    weights = {binding.routing_key for binding in topology().bindings if binding.exchange == "commands"}
+def test_the_consistent_hash_has_one_destination_which_nothing_can_change_places_with() -> None:
+    built = topology()
 
-    assert weights == {"1"}
+    assert [between.destination for between in built.exchange_bindings if between.source == "commands"] == [
+        "commands.partitions"
+    ]
+    assert not [binding for binding in built.bindings if binding.exchange == "commands"]
 
 
 def test_services_configure_the_queues_that_they_consume_and_nothing_else() -> None:
