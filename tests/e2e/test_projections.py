@@ -119,6 +119,7 @@ async def test_a_paused_model_is_listed_with_its_lag(stack_env: dict[str, str], 
     assert by_name["users"]["position"] == listed["head"]
 
 
+@pytest.mark.timeout(300)
 async def test_what_can_not_be_done_is_said(projection: Operator) -> None:
     code, out, err = await projection("rebuild", "command_status")
     assert (code, out) == (1, None)

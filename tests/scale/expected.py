@@ -38,7 +38,8 @@ async def _histories(postgres_url: str) -> AsyncIterator[tuple[str, list[dict[st
     connection = await asyncpg.connect(postgres_url.replace("+asyncpg", ""))
     try:
         async with connection.transaction():
-            user_id, events = "", []
+            user_id = ""
+            events: list[dict[str, Any]] = []
             async for row in connection.cursor(LOG, prefetch=2000):
                 if row["aggregate_id"] != user_id and events:
                     yield user_id, events
