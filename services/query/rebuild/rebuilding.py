@@ -23,6 +23,8 @@ WAITING, FILLING, INDEXING, CATCHING_UP, VERIFYING = "waiting", "filling", "inde
 INDEX_SECONDS = 3600.0
 FOLLOW_SECONDS = 0.2
 NOTE_SECONDS = 0.5
+PATIENCE_SECONDS = 60.0
+"""With documents that lack events: we ourselves bring these, as fast as the machine lets us."""
 
 
 async def rebuild(context: Context, model: FoldedModel, job: Document) -> None:
@@ -99,7 +101,12 @@ async def _verify(context: Context, model: FoldedModel, job: Document, changing:
     target = generation_target(context.collections, model, job["target"])
     async with _following(changing):
         report = await Verification(
-            model, target, context.reader, context.event_log, progress=_noting(context, job)
+            model,
+            target,
+            context.reader,
+            context.event_log,
+            patience=PATIENCE_SECONDS,
+            progress=_noting(context, job),
         ).run()
     await context.jobs.save(job, report=report.as_document())
     if report.differences:

@@ -35,9 +35,9 @@ Progress = Callable[[int], Awaitable[None]]
 
 @dataclass(slots=True)
 class _Suspect:
-    """When it differed first, and the version of the log when it was looked at then: what it must come to."""
+    """When it was first looked at again, and the version of the log then: what it must come to in time."""
 
-    since: float
+    looked_at: float | None = None
     enough: int | None = None
 
 
@@ -111,7 +111,7 @@ class Verification:
         if self._model.entries_by is not None:
             suspects |= await self._compare_entries(self._model.entries_by, aggregates, low[1], high[1])
         for id_ in suspects:
-            self._suspects.setdefault(id_, _Suspect(time.monotonic()))
+            self._suspects.setdefault(id_, _Suspect())
 
     async def _compare_entries(
         self, field: str, aggregates: Sequence[FoldedAggregate], low: Bound, high: Bound
@@ -147,7 +147,7 @@ class Verification:
         parked = await self._target.parking.reasons(ids)
         for id_ in ids:
             suspect = self._suspects[id_]
-            overdue = time.monotonic() - suspect.since >= self._patience
+            overdue = suspect.looked_at is not None and time.monotonic() - suspect.looked_at >= self._patience
             judged = verdict(
                 self._model,
                 id_,
@@ -158,7 +158,8 @@ class Verification:
                 final=overdue and id_ not in parked,
             )
             if judged.waiting and id_ not in parked:
-                suspect.enough = suspect.enough or judged.newest
+                if suspect.looked_at is None:
+                    suspect.looked_at, suspect.enough = time.monotonic(), judged.newest
                 continue
             if await self._settle(judged.wrong):
                 del self._suspects[id_]

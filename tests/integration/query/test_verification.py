@@ -189,6 +189,28 @@ async def test_events_on_their_way_are_no_differences(process: Process, log: Fak
     assert named(report) == set()
 
 
+async def test_a_busy_document_is_right_however_long_the_rest_takes(process: Process, log: FakeLogReader) -> None:
+    """It is behind at first sight, and behind again when it is looked at after more than the patience."""
+    log.page_size, log.seconds_per_page = 6, 0.1
+    done = asyncio.Event()
+
+    async def live() -> None:
+        version = 3
+        while not done.is_set():
+            version += 1
+            logged = log.append(renamed(USERS[0], version, f"Name {version}"))
+            await asyncio.sleep(0.05)
+            await process.live("users").projection.apply(logged)
+
+    writing = asyncio.create_task(live())
+    await asyncio.sleep(0.05)
+    report = await verified(process, "users", patience=0.1)
+    done.set()
+    await writing
+
+    assert named(report) == set()
+
+
 @pytest.mark.parametrize("model", FOLDED)
 async def test_repair_disturbs_nobody_who_writes(process: Process, log: FakeLogReader, model: str) -> None:
     log.page_size = 100

@@ -17,6 +17,7 @@ class FakeLogReader:
         self.page_size = page_size
         self.pages = 0
         self.away_after: int | None = None
+        self.seconds_per_page = 0.0
         self.append(*events)
 
     def append(self, *events: DomainEvent) -> list[DomainEvent]:
@@ -63,7 +64,7 @@ class FakeLogReader:
         return LogHead(position=end, settled=end, behind=behind)
 
     async def _turn(self) -> None:
-        await asyncio.sleep(0)
+        await asyncio.sleep(self.seconds_per_page)
         self.pages += 1
         if self.away_after is not None and self.pages > self.away_after:
             raise EventLogUnavailableError("nobody there")
