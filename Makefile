@@ -64,6 +64,9 @@ hostile: prepare ## the 66 bad inputs beside good traffic; ONLY=7,55 chooses, CQ
 bench: prepare ## everything measured beside the peers: ROUNDS=5, ONLY=drain,rpc,... (tests/benchmarks/README.md)
 	@$(VENV)/python -m tests.benchmarks --rounds $(or $(ROUNDS),5) --only '$(ONLY)' --scale $(or $(SCALE),1) $(if $(KEEP),--keep)
 
+scale-rebuild: prepare ## rebuild users from EVENTS=1000000 events: idle, under traffic, killed halfway
+	@$(VENV)/python -m tests.scale --events $(or $(EVENTS),1000000)
+
 bench-drains: prepare ## DRAINS=200 drains in a row, none of which may stall
 	@$(VENV)/python -m tests.benchmarks.drains --drains $(or $(DRAINS),200)
 
@@ -86,7 +89,7 @@ lock: ## write the lock files anew from pyproject.toml (needs uv)
 	@uv pip compile -q --upgrade $(LOCK_OPTIONS) --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	@cd tests/benchmarks/peers && uv pip compile -q --upgrade $(LOCK_OPTIONS) requirements.in -o requirements.lock
 
-.PHONY: prepare venv-dev bench bench-drains profile
+.PHONY: prepare venv-dev bench bench-drains scale-rebuild profile
 prepare:
 	@$(DEPLOY) prepare
 

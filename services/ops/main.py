@@ -26,6 +26,10 @@ COMMANDS = {
         "services.ops.commands.parked:app",
         "Aggregates that a read model can't go on with: list and heal them.",
     ),
+    "projection": (
+        "services.ops.commands.projection:app",
+        "Read models: list, rebuild, verify, pause them, and go back.",
+    ),
     "commands": ("services.ops.commands.contracts:commands", "List the commands that can be sent."),
     "queries": ("services.ops.commands.contracts:queries", "List the queries that can be asked."),
 }

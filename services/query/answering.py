@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from pymongo.errors import ConnectionFailure, PyMongoError
@@ -37,12 +37,25 @@ NOT_AT_ALL = Failed(
 )
 
 
+class LiveGenerations(Protocol):
+    """What is known of the catalogue (`Collections`)."""
+
+    @property
+    def all_live(self) -> Mapping[str, int]: ...
+
+    @property
+    def is_fresh(self) -> bool: ...
+
+    async def refresh_when_old(self) -> None: ...
+
+
 class Answering:
     """The request handler of the responder. Every request gets an answer, one that says what was wrong if need be."""
 
-    def __init__(self, bus: QueryBus, metrics: QueryMetrics) -> None:
+    def __init__(self, bus: QueryBus, metrics: QueryMetrics, generations: LiveGenerations | None = None) -> None:
         self._bus = bus
         self._metrics = metrics
+        self._generations = generations
 
     async def __call__(self, request: Delivery) -> Reply:
         started = time.monotonic()
@@ -81,11 +94,22 @@ class Answering:
         async with asyncio.timeout(None if left is None else max(0.0, left - GIVE_UP_MARGIN_SECONDS)):
             while True:
                 try:
-                    return await self._bus.ask(request.type, data, _within_deadline(demand, request))
+                    return await self._ask(request.type, data, _within_deadline(demand, request))
                 except ConnectionFailure:
                     if time.monotonic() + AGAIN_SECONDS >= ends:
                         raise
                 await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _ask(self, query_type: str | None, data: Mapping[str, Any], demand: Demand) -> Answered | Failed:
+        """Never from a generation that had had its day: a process that was stopped for a while may not know it yet."""
+        if self._generations is None:
+            return await self._bus.ask(query_type, data, demand)
+        while True:
+            await self._generations.refresh_when_old()
+            live = self._generations.all_live
+            answer = await self._bus.ask(query_type, data, demand)
+            if self._generations.is_fresh and self._generations.all_live == live:
+                return answer
 
 
 def _within_deadline(demand: Demand, request: Delivery) -> Demand:

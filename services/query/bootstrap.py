@@ -3,12 +3,14 @@
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from services.query.answering import Answering
 from services.query.control.control_bus import ControlBus
 from services.query.control.heal_aggregate import HealAggregateHandler
-from services.query.live_models import LiveFoldedModel, LiveModels
+from services.query.control.projections import ProjectionControls
+from services.query.live_models import LiveFoldedModel, LiveModel, LiveModels
 from services.query.metrics import QueryMetrics
 from services.query.mongo.catalogue_watch import CatalogueWatch
 from services.query.mongo.client import database_of, mongo_client
@@ -16,10 +18,13 @@ from services.query.mongo.collections import Collections
 from services.query.projector.dead_letters import DeadLetters
 from services.query.projector.event_log import RpcEventLog
 from services.query.projector.folded_projection import FoldedProjection
+from services.query.projector.log_reader import RpcLogReader
+from services.query.projector.pausable_projector import PausableProjector
 from services.query.projector.projection import Projection
 from services.query.projector.projector import OrderedConsumer, Projector
+from services.query.projector.reached_positions import ReachedPositions
 from services.query.query_bus import QueryBus
-from services.query.read_model import ReadModel, queue_of
+from services.query.read_model import FoldedModel, ReadModel, queue_of
 from services.query.read_models.command_status import COMMAND_STATUS
 from services.query.read_models.command_status.get_command_status import GetCommandStatusHandler
 from services.query.read_models.signup_stats import SIGNUP_STATS
@@ -32,9 +37,24 @@ from services.query.read_models.users import USERS
 from services.query.read_models.users.get_all_users import GetAllUsersHandler
 from services.query.read_models.users.get_user_by_email import GetUserByEmailHandler
 from services.query.read_models.users.get_user_by_id import GetUserByIdHandler
+from services.query.rebuild.catalogue import Catalogue
+from services.query.rebuild.context import Context
+from services.query.rebuild.job_worker import JobWorker
+from services.query.rebuild.jobs import Jobs
 from services.query.service import QueryService
 from services.query.settings import QuerySettings
 from shared.contracts.control import HealAggregate
+from shared.contracts.control.projections import (
+    CancelProjectionJob,
+    GetProjectionJob,
+    ListProjections,
+    PauseProjection,
+    PruneProjection,
+    RebuildProjection,
+    ResumeProjection,
+    RollBackProjection,
+    VerifyProjection,
+)
 from shared.contracts.queries import (
     GetAllUsers,
     GetCommandStatus,
@@ -79,10 +99,19 @@ def register_queries(models: LiveModels, bus: QueryBus) -> None:
     bus.register(GetSignupStats, GetSignupStatsHandler(stats.details, stats.freshness))
 
 
-def control_bus(folded: Mapping[str, FoldedProjection]) -> ControlBus:
+def control_bus(folded: Mapping[str, FoldedProjection], projections: ProjectionControls) -> ControlBus:
     """What operators may tell the service to do."""
     bus = ControlBus()
     bus.register(HealAggregate, HealAggregateHandler(folded))
+    bus.register(ListProjections, projections.show_all)
+    bus.register(GetProjectionJob, projections.show_job)
+    bus.register(RebuildProjection, projections.rebuild)
+    bus.register(RollBackProjection, projections.roll_back)
+    bus.register(VerifyProjection, projections.verify)
+    bus.register(CancelProjectionJob, projections.cancel)
+    bus.register(PruneProjection, projections.prune)
+    bus.register(PauseProjection, projections.pause)
+    bus.register(ResumeProjection, projections.resume)
     return bus
 
 
@@ -116,8 +145,9 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
             return await enter(connection)
 
         client = await enter(mongo_client(settings.mongo))
-        collections = Collections(database_of(client))
-        catalogue = CatalogueWatch(collections)
+        collections = Collections(database_of(client), lease=settings.catalogue_lease_seconds)
+        reached = ReachedPositions(collections)
+        catalogue = CatalogueWatch(collections, period=collections.lease / 5, also=reached.save)
         await catalogue.start()
         health.add("mongodb", lambda: catalogue.trouble)
 
@@ -128,13 +158,16 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
         health.add("publisher", lambda: publisher.trouble)
         health.add("replier", lambda: replier.trouble)
 
-        models = LiveModels(collections, RpcEventLog(rpc, timeout=settings.event_log_timeout_seconds))
+        event_log = RpcEventLog(rpc, timeout=settings.event_log_timeout_seconds)
+        models = LiveModels(collections, event_log, reached)
         stack.push_async_callback(models.close)
         bus = QueryBus()
         register_queries(models, bus)
 
-        projectors: list[Projector[Any]] = []
-        for live in models.all:
+        dead_letters = DeadLetters(publisher)
+
+        @asynccontextmanager
+        async def new_projector(live: LiveModel) -> AsyncIterator[Projector[Any]]:
             consumer = AmqpBatchConsumer(
                 events,
                 [queue_of(live.model).queue],
@@ -143,30 +176,43 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
                 linger=settings.linger_ms / 1000,
                 metrics=traffic,
             )
-            projection = seams.projection(live.projection)
-            projectors.append(
-                Projector(
-                    projection,
-                    seams.consumer(await enter(consumer)),
-                    DeadLetters(publisher),
+            async with consumer:
+                yield Projector(
+                    seams.projection(live.projection),
+                    seams.consumer(consumer),
+                    dead_letters,
                     metrics,
                     max_batch=settings.batch_size,
                 )
+
+        projectors = [
+            PausableProjector(
+                live.model.name, partial(new_projector, live), partial(collections.is_paused, live.model.name)
             )
+            for live in models.all
+        ]
         for projector in projectors:
             health.add(f"projection {projector.name}", projector.why_not)
+            health.add_note(f"projection {projector.name}", projector.note)
 
         requests = await enter(AmqpBatchConsumer(queries, [QUERIES], linger=0.0, metrics=traffic))
         health.add("queries", lambda: requests.trouble)
         responder = Responder(
             requests,
             replier,
-            Answering(bus, metrics),
+            Answering(bus, metrics, collections),
             max_concurrent=settings.max_concurrent_queries,
             drain_seconds=settings.drain_seconds,
             metrics=traffic,
         )
         folded = {live.model.name: live.projection for live in models.all if isinstance(live, LiveFoldedModel)}
+        context = Context(
+            collections,
+            Jobs(collections),
+            Catalogue(collections),
+            RpcLogReader(rpc, timeout=settings.event_log_timeout_seconds),
+            event_log,
+        )
         controls = await enter(
             AmqpBatchConsumer(queries, [PROJECTION_CONTROL], prefetch=CONTROLS_AT_ONCE, linger=0.0, metrics=traffic)
         )
@@ -174,7 +220,7 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
         control = Responder(
             controls,
             replier,
-            control_bus(folded),
+            control_bus(folded, ProjectionControls(context, {live.model.name: live.model for live in models.all})),
             max_concurrent=CONTROLS_AT_ONCE,
             drain_seconds=settings.drain_seconds,
             metrics=traffic,
@@ -186,6 +232,9 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
             bus=bus,
             folded=folded,
             watch=catalogue,
+            jobs=JobWorker(
+                context, {live.model.name: live.model for live in models.all if isinstance(live.model, FoldedModel)}
+            ),
             http_port=await enter(server),
             drain_seconds=settings.drain_seconds,
         )

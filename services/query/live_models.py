@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from services.query.freshness.freshness import Freshness
@@ -13,7 +14,9 @@ from services.query.projector.event_log import EventLog
 from services.query.projector.folded_projection import FoldedProjection
 from services.query.projector.parking import Parking
 from services.query.projector.projection import Projection
+from services.query.projector.reached_positions import ReachedPositions
 from services.query.projector.recorded_projection import RecordedProjection
+from services.query.projector.targets import CataloguedTargets
 from services.query.read_model import FoldedModel, ReadModel, RecordedModel
 
 
@@ -38,10 +41,11 @@ class LiveFoldedModel(LiveModel):
 class LiveModels:
     """Puts read models to work, and knows those that it did."""
 
-    def __init__(self, collections: Collections, event_log: EventLog) -> None:
+    def __init__(self, collections: Collections, event_log: EventLog, reached: ReachedPositions | None = None) -> None:
         self._collections = collections
         self._event_log = event_log
         self._models: list[LiveModel] = []
+        self._reached = reached or ReachedPositions(collections)
 
     def folded(self, model: FoldedModel) -> LiveFoldedModel:
         source = self._collections.source(model.name)
@@ -52,9 +56,17 @@ class LiveModels:
             collection=source,
             documents=DocumentLoader(source),
             watch=watch,
-            projection=FoldedProjection(model, source, parking, self._event_log, watch.advanced),
+            projection=FoldedProjection(
+                model,
+                CataloguedTargets(self._collections, model, parking),
+                self._event_log,
+                watch.advanced,
+                partial(self._reached.note, model.name),
+            ),
             details=self._collections.details(model.name),
-            freshness=Freshness(model.aggregate_type, watch, parking.reasons),
+            freshness=Freshness(
+                model.aggregate_type, watch, parking.reasons, partial(self._collections.is_paused, model.name)
+            ),
         )
         self._models.append(live)
         return live
@@ -67,7 +79,7 @@ class LiveModels:
             collection=source,
             documents=DocumentLoader(source),
             watch=watch,
-            projection=RecordedProjection(model, source, watch.advanced),
+            projection=RecordedProjection(model, source, watch.advanced, partial(self._reached.note, model.name)),
         )
         self._models.append(live)
         return live

@@ -27,6 +27,10 @@ class QuerySettings(ServiceSettings):
     """How long a projector waits for more after the first message of a batch."""
     max_concurrent_queries: int = Field(default=512, ge=1)
     event_log_timeout_seconds: float = Field(default=10.0, gt=0)
+    catalogue_lease_seconds: float = Field(default=5.0, gt=0)
+    """How long a process goes by what it has read in the catalogue; the same for all. A change of generations takes
+    three times as long.
+    """
 
     @property
     def broker(self) -> str:

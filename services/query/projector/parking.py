@@ -35,6 +35,14 @@ class Parking:
         query = {"_id": {"$in": [self._id(key) for key in aggregate_ids]}, "healing": {"$ne": True}}
         return {entry["aggregate_id"]: entry["reason"] async for entry in self._parked.find(query)}
 
+    async def count(self) -> int:
+        """How many are parked. Raises PyMongoError."""
+        return await self._parked.count_documents({"model": self._model})
+
+    async def ids(self) -> set[str]:
+        """All that are parked. Raises PyMongoError."""
+        return {entry["aggregate_id"] async for entry in self._parked.find({"model": self._model}, {"aggregate_id": 1})}
+
     async def start_healing(self, aggregate_id: str) -> bool:
         """Lets events through to it again; false when it is not parked. Raises PyMongoError."""
         result = await self._parked.update_one({"_id": self._id(aggregate_id)}, {"$set": {"healing": True}})
