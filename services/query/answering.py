@@ -6,7 +6,7 @@ from dataclasses import replace
 import structlog
 from pymongo.errors import PyMongoError
 
-from services.query.freshness.demand import Demand, InvalidDemandError, read_demand
+from services.query.freshness.demand import ANY_STATE, Demand, InvalidDemandError, read_demand
 from services.query.metrics import QueryMetrics
 from services.query.query_bus import QueryBus
 from shared.contracts.answer import ANSWER_TYPE, Answered, AnswerError, ErrorCode, Failed
@@ -57,7 +57,7 @@ class Answering:
 
 
 def _within_deadline(demand: Demand, request: Delivery) -> Demand:
-    if not (demand.tokens or demand.waits) or request.expiration is None or not request.expiration.isdigit():
+    if demand == ANY_STATE or request.expiration is None or not request.expiration.isdigit():
         return demand
     left = int(request.expiration) / 1000 - (time.monotonic() - request.received_at) - ANSWER_MARGIN_SECONDS
     return replace(demand, max_wait=min(demand.max_wait, max(0.0, left)))

@@ -16,6 +16,7 @@ from services.query.mongo.collections import Collections
 from services.query.projector.dead_letters import DeadLetters
 from services.query.projector.event_log import RpcEventLog
 from services.query.projector.folded_projection import FoldedProjection
+from services.query.projector.marker import marker
 from services.query.projector.projection import Projection
 from services.query.projector.projector import OrderedConsumer, Projector
 from services.query.query_bus import QueryBus
@@ -67,16 +68,26 @@ def register_queries(models: LiveModels, bus: QueryBus) -> None:
     """Each read model put to work, and each query with its handler."""
     users = models.folded(USERS)
     statuses = models.recorded(COMMAND_STATUS)
-    bus.register(GetUserById, GetUserByIdHandler(users.documents, users.freshness))
-    bus.register(GetUserByEmail, GetUserByEmailHandler(users.collection, users.freshness))
-    bus.register(GetAllUsers, GetAllUsersHandler(users.collection, users.freshness))
-    bus.register(GetCommandStatus, GetCommandStatusHandler(statuses.documents, statuses.watch))
+    bus.register(
+        GetUserById,
+        GetUserByIdHandler(users.documents, users.freshness),
+        users.recency,
+        about=lambda query: query.user_id,
+    )
+    bus.register(GetUserByEmail, GetUserByEmailHandler(users.collection, users.freshness), users.recency)
+    bus.register(GetAllUsers, GetAllUsersHandler(users.collection, users.freshness), users.recency)
+    bus.register(GetCommandStatus, GetCommandStatusHandler(statuses.documents, statuses.watch), statuses.recency)
     directory = models.folded(USER_DIRECTORY)
-    bus.register(SearchUsers, SearchUsersHandler(directory.collection, directory.freshness))
+    bus.register(SearchUsers, SearchUsersHandler(directory.collection, directory.freshness), directory.recency)
     history = models.folded(USER_HISTORY)
-    bus.register(GetUserHistory, GetUserHistoryHandler(history.documents, history.details, history.freshness))
+    bus.register(
+        GetUserHistory,
+        GetUserHistoryHandler(history.documents, history.details, history.freshness),
+        history.recency,
+        about=lambda query: query.user_id,
+    )
     stats = models.folded(SIGNUP_STATS)
-    bus.register(GetSignupStats, GetSignupStatsHandler(stats.details, stats.freshness))
+    bus.register(GetSignupStats, GetSignupStatsHandler(stats.details, stats.freshness), stats.recency)
 
 
 def control_bus(folded: Mapping[str, FoldedProjection]) -> ControlBus:
@@ -125,7 +136,8 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
         health.add("publisher", lambda: publisher.trouble)
         health.add("replier", lambda: replier.trouble)
 
-        models = LiveModels(collections, RpcEventLog(rpc, timeout=settings.event_log_timeout_seconds))
+        event_log = RpcEventLog(rpc, timeout=settings.event_log_timeout_seconds)
+        models = LiveModels(collections, event_log, lambda model: marker(rpc, queue_of(model).queue))
         stack.push_async_callback(models.close)
         bus = QueryBus()
         register_queries(models, bus)
@@ -146,6 +158,7 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
                     projection,
                     seams.consumer(await enter(consumer)),
                     DeadLetters(publisher),
+                    replier,
                     metrics,
                     max_batch=settings.batch_size,
                 )

@@ -1,16 +1,18 @@
 """A read model put to work: its projection, its collection, and what its queries wait with."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from services.query.freshness.freshness import Freshness
+from services.query.freshness.recency import Recency
 from services.query.freshness.version_watch import VersionWatch
 from services.query.mongo.collections import Collections, CollectionSource
 from services.query.mongo.document_loader import DocumentLoader
 from services.query.mongo.versions import existing, versions
 from services.query.projector.event_log import EventLog
 from services.query.projector.folded_projection import FoldedProjection
+from services.query.projector.marker import Mark
 from services.query.projector.parking import Parking
 from services.query.projector.projection import Projection
 from services.query.projector.recorded_projection import RecordedProjection
@@ -25,6 +27,7 @@ class LiveModel:
     collection: CollectionSource
     documents: DocumentLoader
     watch: VersionWatch
+    recency: Recency
     projection: Projection[Any]
 
 
@@ -38,9 +41,11 @@ class LiveFoldedModel(LiveModel):
 class LiveModels:
     """Puts read models to work, and knows those that it did."""
 
-    def __init__(self, collections: Collections, event_log: EventLog) -> None:
+    def __init__(self, collections: Collections, event_log: EventLog, mark: Callable[[ReadModel], Mark]) -> None:
+        """`mark` makes what puts markers into a model's queue."""
         self._collections = collections
         self._event_log = event_log
+        self._mark = mark
         self._models: list[LiveModel] = []
 
     def folded(self, model: FoldedModel) -> LiveFoldedModel:
@@ -52,6 +57,7 @@ class LiveModels:
             collection=source,
             documents=DocumentLoader(source),
             watch=watch,
+            recency=Recency(model.name, self._mark(model), parking.since),
             projection=FoldedProjection(model, source, parking, self._event_log, watch.advanced),
             details=self._collections.details(model.name),
             freshness=Freshness(model.aggregate_type, watch, parking.reasons),
@@ -67,6 +73,7 @@ class LiveModels:
             collection=source,
             documents=DocumentLoader(source),
             watch=watch,
+            recency=Recency(model.name, self._mark(model)),
             projection=RecordedProjection(model, source, watch.advanced),
         )
         self._models.append(live)
@@ -79,3 +86,4 @@ class LiveModels:
     async def close(self) -> None:
         for live in self._models:
             await live.watch.close()
+            await live.recency.close()

@@ -52,7 +52,7 @@ async def test_an_answer_carries_its_data_and_how_fresh_it_is(answering: Answeri
     assert await ask(answering, "GetUserById", {"user_id": "alice"}) == {
         "status": "ok",
         "data": {"at": "2026-11-22T12:00:00Z", "asked": "GetUserById"},
-        "as_of": {"version": 1, "time": "2026-11-22T12:00:00Z"},
+        "as_of": {"version": 1, "time": "2026-11-22T12:00:00Z", "complete_until": None},
     }
 
 
