@@ -1,14 +1,18 @@
 """From a request as it came over the broker to the reply that goes back."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any, Protocol
 
 import structlog
 from pymongo.errors import PyMongoError
 
 from services.query.freshness.demand import ANY_STATE, Demand, InvalidDemandError, read_demand
+from services.query.live.request import InvalidLiveRequestError, wants_updates
 from services.query.metrics import QueryMetrics
 from services.query.query_bus import QueryBus
+from services.query.sealed_cursor import BadCursorError
 from shared.contracts.answer import ANSWER_TYPE, Answered, AnswerError, ErrorCode, Failed
 from shared.messaging.codec import UndecodableBodyError, decode_json
 from shared.messaging.envelope import Delivery
@@ -25,30 +29,45 @@ INTERNAL = Failed(
 )
 
 
+class Live(Protocol):
+    """Who follows queries (`LiveQueries`)."""
+
+    async def subscribe(
+        self, request: Delivery, data: Mapping[str, Any], demand: Demand
+    ) -> Answered | Failed | None: ...
+
+
 class Answering:
     """The request handler of the responder. Every request gets an answer, one that says what was wrong if need be."""
 
-    def __init__(self, bus: QueryBus, metrics: QueryMetrics) -> None:
+    def __init__(self, bus: QueryBus, metrics: QueryMetrics, live: Live) -> None:
         self._bus = bus
+        self._live = live
         self._metrics = metrics
 
-    async def __call__(self, request: Delivery) -> Reply:
+    async def __call__(self, request: Delivery) -> Reply | None:
+        """None: a live query, all of whose answers are sent elsewhere."""
         started = time.monotonic()
         answer = await self._answer(request)
         name = request.type if self._bus.knows(request.type) and request.type else "unknown"
-        status = answer.error.code if isinstance(answer, Failed) else answer.status
+        status = answer.error.code if isinstance(answer, Failed) else "ok"
         self._metrics.queries.labels(name, status).inc()
         self._metrics.query_seconds.labels(name).observe(time.monotonic() - started)
-        return Reply(type=ANSWER_TYPE, body=answer.model_dump_json().encode())
+        return None if answer is None else Reply(type=ANSWER_TYPE, body=answer.model_dump_json().encode())
 
-    async def _answer(self, request: Delivery) -> Answered | Failed:
+    async def _answer(self, request: Delivery) -> Answered | Failed | None:
         try:
             if request.content_encoding:
                 return _invalid("content_encoding: must not be set")
             demand = _within_deadline(read_demand(request.headers), request)
-            return await self._bus.ask(request.type, decode_json(request.body, max_bytes=MAX_BODY), demand)
-        except (InvalidDemandError, UndecodableBodyError) as error:
+            data = decode_json(request.body, max_bytes=MAX_BODY)
+            if wants_updates(request.headers):
+                return await self._live.subscribe(request, data, demand)
+            return await self._bus.ask(request.type, data, demand)
+        except (InvalidDemandError, InvalidLiveRequestError, UndecodableBodyError) as error:
             return _invalid(str(error))
+        except BadCursorError as error:
+            return Failed(error=AnswerError(code=ErrorCode.BAD_CURSOR, message=f"the resume token {error}"))
         except PyMongoError as error:
             logger.warning("query failed", type=request.type, error=type(error).__name__)
         except Exception:

@@ -4,17 +4,23 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import uuid4
 
 from services.query.answering import Answering
 from services.query.control.control_bus import ControlBus
 from services.query.control.heal_aggregate import HealAggregateHandler
+from services.query.live.courier import Courier
+from services.query.live.end_and_renew import CancelSubscriptionHandler, RenewSubscriptionHandler
+from services.query.live.lease_book import LeaseBook
+from services.query.live.live_queries import Limits, LiveQueries
+from services.query.live.presence import Presence
 from services.query.live_models import LiveFoldedModel, LiveModels
 from services.query.metrics import QueryMetrics
 from services.query.mongo.catalogue_watch import CatalogueWatch
 from services.query.mongo.client import database_of, mongo_client
 from services.query.mongo.collections import Collections
 from services.query.projector.dead_letters import DeadLetters
-from services.query.projector.event_log import RpcEventLog
+from services.query.projector.event_log import EventLog, RpcEventLog
 from services.query.projector.folded_projection import FoldedProjection
 from services.query.projector.marker import marker
 from services.query.projector.projection import Projection
@@ -24,12 +30,15 @@ from services.query.read_model import ReadModel, queue_of
 from services.query.read_models.command_status import COMMAND_STATUS
 from services.query.read_models.command_status.get_command_status import GetCommandStatusHandler
 from services.query.read_models.signup_stats import SIGNUP_STATS
+from services.query.read_models.signup_stats.follow_signup_stats import SignupStatsFollower
 from services.query.read_models.signup_stats.get_signup_stats import GetSignupStatsHandler
 from services.query.read_models.user_directory import USER_DIRECTORY
 from services.query.read_models.user_directory.search_users import SearchUsersHandler
 from services.query.read_models.user_history import USER_HISTORY
 from services.query.read_models.user_history.get_user_history import GetUserHistoryHandler
 from services.query.read_models.users import USERS
+from services.query.read_models.users.follow_user import UserFollower
+from services.query.read_models.users.follow_users import UsersFollower
 from services.query.read_models.users.get_all_users import GetAllUsersHandler
 from services.query.read_models.users.get_user_by_email import GetUserByEmailHandler
 from services.query.read_models.users.get_user_by_id import GetUserByIdHandler
@@ -37,18 +46,21 @@ from services.query.service import QueryService
 from services.query.settings import QuerySettings
 from shared.contracts.control import HealAggregate
 from shared.contracts.queries import (
+    CancelSubscription,
     GetAllUsers,
     GetCommandStatus,
     GetSignupStats,
     GetUserByEmail,
     GetUserById,
     GetUserHistory,
+    RenewSubscription,
     SearchUsers,
 )
 from shared.messaging.batch_consumer import AmqpBatchConsumer
 from shared.messaging.connection import SupervisedConnection
 from shared.messaging.metrics import MessagingMetrics
 from shared.messaging.publisher import AmqpPublisher
+from shared.messaging.queue_probe import QueueProbe
 from shared.messaging.replier import AmqpReplier
 from shared.messaging.responder import Responder
 from shared.messaging.rpc_client import RpcClient
@@ -88,6 +100,28 @@ def register_queries(models: LiveModels, bus: QueryBus) -> None:
     )
     stats = models.folded(SIGNUP_STATS)
     bus.register(GetSignupStats, GetSignupStatsHandler(stats.details, stats.freshness), stats.recency)
+
+
+def register_live_queries(models: LiveModels, event_log: EventLog, live: LiveQueries, bus: QueryBus) -> None:
+    """The queries that may be asked with `subscribe`, each with what makes updates of changes."""
+    users, stats = models.of(USERS), models.of(SIGNUP_STATS)
+    live.register(
+        GetUserById,
+        lambda query, ask: UserFollower(
+            query, ask, model=USERS, source=users.collection, users=users.documents, log=event_log
+        ),
+        users.collection,
+    )
+    live.register(
+        GetAllUsers,
+        lambda query, ask: UsersFollower(query, ask, source=users.collection, now=live.feed.now, since=live.feed.since),
+        users.collection,
+    )
+    live.register(
+        GetSignupStats, lambda query, ask: SignupStatsFollower(query, ask, source=stats.details), stats.details
+    )
+    bus.register(RenewSubscription, RenewSubscriptionHandler(live))
+    bus.register(CancelSubscription, CancelSubscriptionHandler(live))
 
 
 def control_bus(folded: Mapping[str, FoldedProjection]) -> ControlBus:
@@ -130,7 +164,10 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
         health.add("mongodb", lambda: catalogue.trouble)
 
         events, queries = await connect("events"), await connect("queries")
-        publisher = await enter(AmqpPublisher(await connect("publish"), metrics=traffic))
+        publishing = await connect("publish")
+        publisher = await enter(AmqpPublisher(publishing, metrics=traffic))
+        live_publisher = await enter(AmqpPublisher(publishing, metrics=traffic))
+        askers = await enter(QueueProbe(await connect("askers")))
         replier = await enter(AmqpReplier(await connect("reply"), metrics=traffic))
         rpc = await enter(RpcClient(queries))
         health.add("publisher", lambda: publisher.trouble)
@@ -141,6 +178,16 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
         stack.push_async_callback(models.close)
         bus = QueryBus()
         register_queries(models, bus)
+        followed = LiveQueries(
+            bus,
+            database_of(client),
+            LeaseBook(collections.subscriptions, owner=uuid4().hex),
+            Courier(live_publisher, replier),
+            Presence(askers),
+            metrics,
+            limits=Limits(in_all=settings.max_live_queries, per_asker=settings.max_live_queries_per_asker),
+        )
+        register_live_queries(models, event_log, followed, bus)
 
         projectors: list[Projector[Any]] = []
         for live in models.all:
@@ -171,7 +218,7 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
         responder = Responder(
             requests,
             replier,
-            Answering(bus, metrics),
+            Answering(bus, metrics, followed),
             max_concurrent=settings.max_concurrent_queries,
             drain_seconds=settings.drain_seconds,
             metrics=traffic,
@@ -196,6 +243,7 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
             bus=bus,
             folded=folded,
             watch=catalogue,
+            live=followed,
             http_port=await enter(server),
             drain_seconds=settings.drain_seconds,
         )

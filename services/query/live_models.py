@@ -79,6 +79,10 @@ class LiveModels:
         self._models.append(live)
         return live
 
+    def of(self, model: FoldedModel) -> LiveFoldedModel:
+        """One that was put to work by `folded`."""
+        return next(live for live in self._models if isinstance(live, LiveFoldedModel) and live.model is model)
+
     @property
     def all(self) -> Sequence[LiveModel]:
         return tuple(self._models)

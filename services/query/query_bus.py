@@ -60,7 +60,7 @@ class QueryBus:
         try:
             query = registered.contract.model_validate(data)
         except ValidationError as error:
-            return _failed(ErrorCode.INVALID_MESSAGE, _fault(error))
+            return _failed(ErrorCode.INVALID_MESSAGE, fault_of(error))
         if registered.recency is None:
             return await registered.handler(query, demand)
         return await _timed_answer(registered, registered.recency, query, demand)
@@ -82,7 +82,7 @@ async def _timed_answer(registered: _Registered, recency: Recency, query: Query,
     return answer.model_copy(update={"as_of": as_of})
 
 
-def _fault(error: ValidationError) -> str:
+def fault_of(error: ValidationError) -> str:
     """Names the field and what is wrong with it, not the value that was sent."""
     first = error.errors(include_input=False, include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"])

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from services.query.live.live_queries import LiveQueries
 from services.query.mongo.catalogue_watch import CatalogueWatch
 from services.query.projector.folded_projection import FoldedProjection
 from services.query.projector.projector import Projector
@@ -27,12 +28,14 @@ class QueryService:
         bus: QueryBus,
         folded: Mapping[str, FoldedProjection],
         watch: CatalogueWatch,
+        live: LiveQueries,
         http_port: int,
         drain_seconds: float,
     ) -> None:
         self._projectors = projectors
         self._responders = responders
         self._watch = watch
+        self._live = live
         self._drain_seconds = max(0.0, drain_seconds - LEAVING_SECONDS)
         self.bus = bus
         self.folded = folded
@@ -46,6 +49,7 @@ class QueryService:
             ]
             working += [tasks.start(responder.run(), name="responder") for responder in self._responders]
             tasks.start(self._watch.run(stop), name="mongodb watch")
+            working.append(tasks.start(self._live.run(stop), name="live queries"))
             await stop.wait()
             for projector in self._projectors:
                 projector.stop()

@@ -24,6 +24,10 @@ class QuerySettings(ServiceSettings):
     """How long a projector waits for more after the first message of a batch."""
     max_concurrent_queries: int = Field(default=512, ge=1)
     event_log_timeout_seconds: float = Field(default=10.0, gt=0)
+    max_live_queries: int = Field(default=2_000, ge=0)
+    """That this process follows."""
+    max_live_queries_per_asker: int = Field(default=500, ge=0)
+    """Of them with the same reply address."""
 
     @property
     def broker(self) -> str:

@@ -19,6 +19,8 @@ class ErrorCode(StrEnum):
     USER_NOT_FOUND = "user_not_found"
     STALE_READ = "stale_read"
     BAD_CURSOR = "bad_cursor"
+    TOO_MANY_SUBSCRIPTIONS = "too_many_subscriptions"
+    SUBSCRIPTION_ENDED = "subscription_ended"
     INTERNAL = "internal"
 
 

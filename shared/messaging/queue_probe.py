@@ -6,6 +6,7 @@ from typing import Self
 
 import aiormq
 from aiormq.abc import AbstractChannel
+from pamqp import commands
 
 from shared.messaging.broker_errors import LOST, unless_lost
 from shared.messaging.connection import SupervisedConnection
@@ -33,11 +34,22 @@ class QueueProbe:
 
         Needs no permission on the queue. Raises what aiormq raises when the connection is lost.
         """
+        answer = await self._look(queue)
+        return None if answer is None else answer.consumer_count or 0
+
+    async def messages(self, queue: str) -> int | None:
+        """How many messages wait in it (0 for an address of direct replies); None when it is not there any more.
+
+        Raises as `consumers` does, and aiormq.ChannelLockedResource for an exclusive queue, which is there then.
+        """
+        answer = await self._look(queue)
+        return None if answer is None else answer.message_count or 0
+
+    async def _look(self, queue: str) -> commands.Queue.DeclareOk | None:
         if self._channel is None or self._channel.is_closed:
             connection = await self._connection.opened()
             self._channel = await unless_lost(connection.channel(publisher_confirms=False))
         try:
-            answer = await unless_lost(self._channel.queue_declare(queue, passive=True))
+            return await unless_lost(self._channel.queue_declare(queue, passive=True))
         except aiormq.ChannelNotFoundEntity:
             return None
-        return answer.consumer_count or 0

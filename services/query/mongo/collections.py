@@ -16,6 +16,7 @@ CollectionSource: TypeAlias = Callable[[], Collection]
 FIRST_GENERATION = 1
 CATALOGUE = "read_models"
 PARKED = "parked"
+SUBSCRIPTIONS = "subscriptions"
 
 
 class Collections:
@@ -51,6 +52,11 @@ class Collections:
     @property
     def parked(self) -> Collection:
         return self._database[PARKED]
+
+    @property
+    def subscriptions(self) -> Collection:
+        """Live queries that some process holds."""
+        return self._database[SUBSCRIPTIONS]
 
 
 def details_of(generation: Collection) -> Collection:

@@ -62,6 +62,9 @@ async def ensure_indexes(collections: Collections) -> None:
                 f"can't create the indexes of {model.name}: {(error.details or {}).get('errmsg', 'failed')}"
             ) from error
         logger.info("indexes are ready", read_model=model.name)
+    await collections.subscriptions.create_indexes(
+        [IndexModel([("expires_at", ASCENDING)], name="expires_at", expireAfterSeconds=0)]
+    )
     await collections.parked.create_indexes([IndexModel([("model", ASCENDING), ("since", ASCENDING)], name="since")])
 
 
