@@ -59,7 +59,7 @@ class QueryMetrics:
         self.live_updates = Counter("live_updates_total", "Updates sent to askers.", ("type",), registry=registry)
         self.live_ended = Counter(
             "live_subscriptions_ended_total",
-            "Live queries ended: cancelled, lease, gone, slow, failed, the process stops.",
+            "Live queries ended: cancelled, lease, gone, slow, failed, stopped.",
             ("reason",),
             registry=registry,
         )

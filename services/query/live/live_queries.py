@@ -147,6 +147,19 @@ class LiveQueries:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`; then all askers are told, so that they ask again elsewhere."""
+        try:
+            await self._look_after(stop)
+        finally:
+            self._stopping = True
+            for subscription in list(self._held.values()):
+                self._end(subscription, "stopped", tell=True)
+            if self._endings:
+                await asyncio.wait(self._endings, timeout=GOODBYE_SECONDS)
+            for ending in self._endings:
+                ending.cancel()
+            await self.feed.close()
+
+    async def _look_after(self, stop: asyncio.Event) -> None:
         looked = time.monotonic()
         while not stop.is_set():
             with suppress(TimeoutError):
@@ -161,12 +174,6 @@ class LiveQueries:
                 logger.warning("live queries not checked", error=type(error).__name__)
             if not self._held:
                 await self.feed.close()
-        self._stopping = True
-        for subscription in list(self._held.values()):
-            self._end(subscription, "the process stops", tell=True)
-        if self._endings:
-            await asyncio.wait(self._endings, timeout=GOODBYE_SECONDS)
-        await self.feed.close()
 
     def _refusal(self, reply_to: str) -> Failed | None:
         if self._stopping:
@@ -186,6 +193,7 @@ class LiveQueries:
                 await self.feed.opened()
         except TimeoutError:
             return _failed(ErrorCode.INTERNAL, "changes can't be followed now", retryable=True)
+        subscription.begin_here()
         beginning = await subscription.follower.begin(demand, resume_token)
         if isinstance(beginning, Beginning):
             await self._book.enter(subscription.id, subscription.query_type, subscription.lease)

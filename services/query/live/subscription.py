@@ -57,6 +57,11 @@ class Subscription:
         self._pending.clear()
         self._news.set()
 
+    def begin_here(self) -> None:
+        """What came so far is in what will be read from now on."""
+        self.missed = False
+        self.take()
+
     async def news(self) -> None:
         """Waits until there is something to take."""
         await self._news.wait()
