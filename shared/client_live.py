@@ -82,9 +82,8 @@ class LiveAnswers(Generic[ViewT, UpdateT]):
             session = _Session(self._link, self._query, str(self._new_id()))
             try:
                 async for answer, place in session.run(self._tokens, token, self._lease):
-                    if place is None or place != token:  # else it is what we had last
-                        yield answer
                     attempt, token = 0, place
+                    yield answer
                 return
             except UnroutableError as error:
                 raise QueryNotSentError("the broker has no queue for queries; has the system been set up?") from error
@@ -127,7 +126,8 @@ class _Session(Generic[ViewT, UpdateT]):
             yield answer, None
             return
         self._subscription = UUID(str(first.headers[SUBSCRIPTION_HEADER]))
-        yield answer, _token(first)
+        if _token(first) != resume_token:  # else it is what we had last
+            yield answer, _token(first)
         async for update in self._updates(inbox, _number(first, LEASE_HEADER) / 1000):
             yield read_update(update, self._query.update_view), _token(update)
 
