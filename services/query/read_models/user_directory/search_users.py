@@ -8,25 +8,27 @@ from services.query.freshness.demand import Demand
 from services.query.freshness.freshness import Freshness
 from services.query.mongo.collections import Collection, CollectionSource
 from services.query.read_model import Document
-from services.query.read_models.user_directory.indexes import WORDS
+from services.query.read_models.user_directory.indexes import KEYS
 from services.query.read_models.user_directory.page_cursor import SearchCursor, decode, encode
+from services.query.read_models.user_directory.paths import Path, paths
 from services.query.read_models.user_directory.words import sought
 from services.query.read_models.users.view import user_view
 from services.query.sealed_cursor import BadCursorError
 from shared.contracts.answer import Answered, AnswerError, AsOf, ErrorCode, Failed
 from shared.contracts.queries import SearchUsers
 
-RARE = 200
-"""A prefix with fewer entries than that is told from others with fewer; all beyond count as the same."""
+MOST_COUNTED = 500
+"""Paths with more keys than that count as equally long."""
 BEYOND = "\U0010ffff"
-"""Follows every character that a word can hold."""
+"""Follows every character that a key can hold."""
 
 
 class SearchUsersHandler:
-    """Goes along the index entries of the rarest prefix and keeps the users who have the others, too: nothing is
-    sorted, and a page costs what it shows.
+    """Goes along the shortest path of an index that leads to all who are sought, the keys of the rarest prefix or of
+    two prefixes together, and keeps those who have the other words, too: nothing is sorted, and a page costs about
+    what it shows.
 
-    A user with several words of that prefix has an entry for each and is shown at the first of them.
+    A user with several keys on the path is shown at the first of them.
     """
 
     def __init__(self, directory: CollectionSource, freshness: Freshness) -> None:
@@ -55,42 +57,57 @@ class SearchUsersHandler:
         self, asked: Sequence[str], after: SearchCursor | None, count: int
     ) -> list[tuple[SearchCursor, Document]]:
         directory = self._directory()
-        driver = after.driver if after else await rarest(directory, asked)
+        path = after.path if after else await shortest(directory, paths(asked))
         found: list[tuple[SearchCursor, Document]] = []
-        async with directory.find(**entries(asked, driver, after), batch_size=count + 1) as documents:
-            async for document in documents:
-                word = next(word for word in document["words"] if word.startswith(driver))
-                if after is None or (word, document["_id"]) > (after.word, after.user_id):
-                    found.append((SearchCursor(driver, word, document["_id"]), document))
-                    if len(found) == count:
-                        break
+        for beginning in path.beginnings:
+            if after is not None and beginning + BEYOND <= after.key:
+                continue
+            request = entries(path, beginning, after)
+            async with directory.find(**request, batch_size=count + 1) as documents:
+                async for document in documents:
+                    key = path.key_of(document[path.field])
+                    if after is None or (key, document["_id"]) > (after.key, after.user_id):
+                        found.append((SearchCursor(path, key, document["_id"]), document))
+                        if len(found) == count:
+                            return found
         return found
 
 
-def entries(asked: Sequence[str], driver: str, after: SearchCursor | None) -> dict[str, Any]:
-    """The arguments of `find` for the users with a word that begins with `driver`, and the others of `asked`, in the
-    order of the index; `after` itself included.
+def entries(path: Path, beginning: str, after: SearchCursor | None) -> dict[str, Any]:
+    """The arguments of `find` for the users with a key that begins so and all that is asked of them, in the order of
+    the index; `after` itself included.
 
     `min` and `max` bound the index itself, so that its order is that of the answer: a `sort` by an array's
     elements would be a sort in memory.
     """
-    start = {"words": after.word, "_id": after.user_id} if after else {"words": driver, "_id": MinKey()}
+    start = {path.field: beginning, "_id": MinKey()}
+    if after is not None and after.key >= beginning:
+        start = {path.field: after.key, "_id": after.user_id}
     return {
-        "filter": {"$and": [_has(prefix) for prefix in asked if prefix != driver]} if len(asked) > 1 else {},
-        "hint": WORDS,
+        "filter": {"$and": [_has(prefix) for prefix in path.asked]} if path.asked else {},
+        "hint": KEYS[path.field],
         "min": start,
-        "max": {"words": driver + BEYOND, "_id": MinKey()},
+        "max": {path.field: beginning + BEYOND, "_id": MinKey()},
     }
 
 
-async def rarest(directory: Collection, asked: Sequence[str]) -> str:
-    """The prefix with the fewest users, as far as `RARE` of each tell; else the longest."""
-    if len(asked) == 1:
-        return asked[0]
-    counts = await asyncio.gather(
-        *(directory.count_documents(_has(prefix), limit=RARE, hint=WORDS) for prefix in asked)
-    )
-    return min(zip(counts, asked, strict=True), key=lambda counted: (counted[0], -len(counted[1])))[1]
+async def shortest(directory: Collection, known: Sequence[Path]) -> Path:
+    """The path with the fewest keys, as far as `MOST_COUNTED` of each tell; else the last, which says most."""
+    if len(known) == 1:
+        return known[0]
+    lengths = await asyncio.gather(*(_length(directory, path) for path in known))
+    return min(zip(lengths, reversed(range(len(known))), known, strict=True), key=lambda length: length[:2])[2]
+
+
+async def _length(directory: Collection, path: Path) -> int:
+    """Read from the index alone: nothing but the id is wanted of the documents."""
+    length = 0
+    for beginning in path.beginnings:
+        keys = entries(Path(path.field, path.beginnings, ()), beginning, None)
+        length += len(await directory.find(**keys, projection={"_id": 1}, limit=MOST_COUNTED - length or 1).to_list())
+        if length >= MOST_COUNTED:
+            break
+    return length
 
 
 def _has(prefix: str) -> dict[str, Any]:
