@@ -1,19 +1,17 @@
 """How fresh an answer is, as a client learns it from the running service."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from yarl import URL
 
 from services.query.bootstrap import Seams
 from services.query.mongo.collections import Database
-from services.query.projector.projection import Projection, Tally
 from services.query.settings import QuerySettings
-from shared.messaging.envelope import Delivery
 from shared.messaging.management_api import ManagementApi
+from tests.integration.query.gate import Gate
 from tests.integration.query.service_scene import World, running, settings_for
 from tests.unit.query.given_events import created, event, renamed
 
@@ -26,31 +24,6 @@ QUERIES = {
     "GetSignupStats": {},
     "GetCommandStatus": {"command_id": "00000000-0000-4000-8000-000000000000"},
 }
-
-
-class Gate:
-    """Lets a projection write while it is open."""
-
-    def __init__(self) -> None:
-        self.open = asyncio.Event()
-        self.open.set()
-
-    def put_before(self, projection: Projection[Any]) -> Projection[Any]:
-        return _Gated(projection, self.open)
-
-
-class _Gated:
-    def __init__(self, projection: Projection[Any], open_: asyncio.Event) -> None:
-        self.name = projection.name
-        self._projection = projection
-        self._open = open_
-
-    def read(self, delivery: Delivery) -> Any:
-        return self._projection.read(delivery)
-
-    async def apply(self, messages: Sequence[Any]) -> Tally:
-        await self._open.wait()
-        return await self._projection.apply(messages)
 
 
 @pytest.fixture

@@ -56,10 +56,10 @@ def test_an_entry_has_the_words_of_name_and_address_as_they_are_now() -> None:
 def test_pairs_hold_each_two_words_under_the_beginnings_of_the_first() -> None:
     assert pairs(["al", "alice", "liddell"]) == [
         "a alice",
-        "a liddel",
+        "a liddell",
         "al alice",
-        "al liddel",
-        "ali liddel",
+        "al liddell",
+        "ali liddell",
     ]
     assert pairs(["alice"]) == pairs([]) == []
 
@@ -85,7 +85,7 @@ def test_whoever_has_two_words_has_a_pair_on_the_path_for_any_beginnings_of_them
 
 
 def test_a_cursor_survives_the_journey() -> None:
-    for path, key in zip(paths(["ali", "lid"]), ("alice", "liddell", "ali liddel"), strict=True):
+    for path, key in zip(paths(["ali", "lid"]), ("alice", "liddell", "ali liddell"), strict=True):
         cursor = SearchCursor(path, key, "alice")
 
         assert decode(encode(cursor, ["ali", "lid"]), ["ali", "lid"]) == cursor

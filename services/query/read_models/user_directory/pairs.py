@@ -1,13 +1,13 @@
 """Two words of a user as one key: what makes a search for two frequent prefixes cost what it finds.
 
-Of each two different words, the first (in the order of words) cut to 1, 2 and 3 letters, and the second to 6:
-`["alice", "liddell"]` → `["a liddel", "al liddel", "ali liddel"]`. The space sorts before everything that a word holds.
+Of each two different words, the first (in the order of words) cut to 1, 2 and 3 letters, and the second to 8:
+`["alice", "liddell"]` → `["a liddell", "al liddell", "ali liddell"]`. The space sorts before everything that a word holds.
 """
 
 from collections.abc import Sequence
 from itertools import combinations
 
-FIRST_LETTERS, SECOND_LETTERS = 3, 6
+FIRST_LETTERS, SECOND_LETTERS = 3, 8
 MOST_WORDS = 12
 """Of a user with more words no pairs are kept, which bounds the index, but for each word that there is another one."""
 ANY = "*"
@@ -25,6 +25,11 @@ def ranges_of(one: str, other: str) -> tuple[str, str]:
     """How the keys begin under which users with words that begin so may be found; `one` sorts before `other`."""
     first = one[:FIRST_LETTERS]
     return f"{first} {ANY}", f"{first} {other[:SECOND_LETTERS]}"
+
+
+def are_whole(one: str, other: str) -> bool:
+    """Whether keys hold as much of words as these beginnings have."""
+    return len(one) <= FIRST_LETTERS and len(other) <= SECOND_LETTERS
 
 
 _CUTS = range(1, FIRST_LETTERS + 1)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from services.query.read_models.user_directory.pairs import ranges_of
+from services.query.read_models.user_directory.pairs import are_whole, pairs, ranges_of
 
 MOST_PAIRED = 4
 """Of many prefixes the longest lead: they are the rarest, most often."""
@@ -20,8 +20,12 @@ class Path:
     beginnings: tuple[str, ...]
     asked: tuple[str, ...]
 
-    def key_of(self, keys: Sequence[str]) -> str:
-        """The first of a user's keys, which are in order, that is on this path."""
+    is_exact: bool = False
+    """Whether everybody on the path is sought (but for users with very many words)."""
+
+    def key_of(self, words: Sequence[str]) -> str:
+        """The first of a user's keys that is on this path."""
+        keys = words if self.field == "words" else pairs(words)
         return next(key for key in keys if key.startswith(self.beginnings))
 
 
@@ -29,5 +33,8 @@ def paths(asked: Sequence[str]) -> list[Path]:
     """The same for the same prefixes, which are sorted and none of which begins another."""
     leading = sorted(sorted(asked, key=len, reverse=True)[:MOST_PAIRED])
     along_words = [Path("words", (prefix,), tuple(other for other in asked if other != prefix)) for prefix in leading]
-    along_pairs = [Path("pairs", ranges_of(*both), tuple(asked)) for both in combinations(leading, 2)]
+    along_pairs = [
+        Path("pairs", ranges_of(*both), tuple(asked), is_exact=len(asked) == 2 and are_whole(*both))
+        for both in combinations(leading, 2)
+    ]
     return along_words + along_pairs

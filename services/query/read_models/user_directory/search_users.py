@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from bson import MinKey
 
@@ -17,10 +17,14 @@ from services.query.sealed_cursor import BadCursorError
 from shared.contracts.answer import Answered, AnswerError, AsOf, ErrorCode, Failed
 from shared.contracts.queries import SearchUsers
 
-MOST_COUNTED = 500
-"""Paths with more keys than that count as equally long."""
+GUESSED = 100
+"""Users that are looked at, beyond a page, before it is asked which path is the shortest."""
+LENGTHS = (500, 5_000)
+"""Paths are told apart by whether they have so many keys."""
 BEYOND = "\U0010ffff"
 """Follows every character that a key can hold."""
+
+Found: TypeAlias = tuple[SearchCursor, Document]
 
 
 class SearchUsersHandler:
@@ -53,28 +57,45 @@ class SearchUsersHandler:
             as_of=AsOf(time=max((document["updated_at"] for _, document in items), default=None)),
         )
 
-    async def _page(
-        self, asked: Sequence[str], after: SearchCursor | None, count: int
-    ) -> list[tuple[SearchCursor, Document]]:
+    async def _page(self, asked: Sequence[str], after: SearchCursor | None, count: int) -> list[Found]:
         directory = self._directory()
-        path = after.path if after else await shortest(directory, paths(asked))
-        found: list[tuple[SearchCursor, Document]] = []
-        for beginning in path.beginnings:
-            if after is not None and beginning + BEYOND <= after.key:
-                continue
-            request = entries(path, beginning, after)
-            async with directory.find(**request, batch_size=count + 1) as documents:
-                async for document in documents:
-                    key = path.key_of(document[path.field])
-                    if after is None or (key, document["_id"]) > (after.key, after.user_id):
-                        found.append((SearchCursor(path, key, document["_id"]), document))
-                        if len(found) == count:
-                            return found
-        return found
+        if after is not None:
+            return await _along(directory, after.path, after, count)
+        known = paths(asked)
+        if len(known) > 1 and (guessed := await _guess(directory, known[-1], asked, count)) is not None:
+            return guessed
+        return await _along(directory, await shortest(directory, known), None, count)
 
 
-def entries(path: Path, beginning: str, after: SearchCursor | None) -> dict[str, Any]:
-    """The arguments of `find` for the users with a key that begins so and all that is asked of them, in the order of
+async def _guess(directory: Collection, path: Path, asked: Sequence[str], count: int) -> list[Found] | None:
+    """The first page along the path of a pair, where nearly all are who is sought, as most often; else None."""
+    most = count if path.is_exact else count + GUESSED
+    reads = (directory.find(**entries(path, start, None, ()), limit=most).to_list() for start in path.beginnings)
+    found: list[Found] = []
+    for documents in await asyncio.gather(*reads):
+        found += [_found(path, document) for document in documents if _is_sought(document, asked)]
+        if len(found) < count and len(documents) == most:
+            return None
+    return found[:count]
+
+
+async def _along(directory: Collection, path: Path, after: SearchCursor | None, count: int) -> list[Found]:
+    found: list[Found] = []
+    for beginning in path.beginnings:
+        if after is not None and beginning + BEYOND <= after.key:
+            continue
+        async with directory.find(**entries(path, beginning, after, path.asked), batch_size=count + 1) as documents:
+            async for document in documents:
+                here = _found(path, document)
+                if after is None or (here[0].key, here[0].user_id) > (after.key, after.user_id):
+                    found.append(here)
+                    if len(found) == count:
+                        return found
+    return found
+
+
+def entries(path: Path, beginning: str, after: SearchCursor | None, asked: Sequence[str]) -> dict[str, Any]:
+    """The arguments of `find` for the users with a key that begins so and words that begin as `asked`, in the order of
     the index; `after` itself included.
 
     `min` and `max` bound the index itself, so that its order is that of the answer: a `sort` by an array's
@@ -84,7 +105,8 @@ def entries(path: Path, beginning: str, after: SearchCursor | None) -> dict[str,
     if after is not None and after.key >= beginning:
         start = {path.field: after.key, "_id": after.user_id}
     return {
-        "filter": {"$and": [_has(prefix) for prefix in path.asked]} if path.asked else {},
+        "filter": {"$and": [_has(prefix) for prefix in asked]} if asked else {},
+        "projection": {"pairs": 0},  # many, and made of the words
         "hint": KEYS[path.field],
         "min": start,
         "max": {path.field: beginning + BEYOND, "_id": MinKey()},
@@ -92,22 +114,29 @@ def entries(path: Path, beginning: str, after: SearchCursor | None) -> dict[str,
 
 
 async def shortest(directory: Collection, known: Sequence[Path]) -> Path:
-    """The path with the fewest keys, as far as `MOST_COUNTED` of each tell; else the last, which says most."""
+    """The last of the shortest paths, as far as `LENGTHS` tell them apart."""
     if len(known) == 1:
         return known[0]
-    lengths = await asyncio.gather(*(_length(directory, path) for path in known))
-    return min(zip(lengths, reversed(range(len(known))), known, strict=True), key=lambda length: length[:2])[2]
+    for length in LENGTHS:
+        longer = await asyncio.gather(*(_has_keys(directory, path, length) for path in known))
+        shorter = [path for path, is_longer in zip(known, longer, strict=True) if not is_longer]
+        if shorter:
+            return shorter[-1]
+    return known[-1]
 
 
-async def _length(directory: Collection, path: Path) -> int:
-    """Read from the index alone: nothing but the id is wanted of the documents."""
-    length = 0
-    for beginning in path.beginnings:
-        keys = entries(Path(path.field, path.beginnings, ()), beginning, None)
-        length += len(await directory.find(**keys, projection={"_id": 1}, limit=MOST_COUNTED - length or 1).to_list())
-        if length >= MOST_COUNTED:
-            break
-    return length
+async def _has_keys(directory: Collection, path: Path, length: int) -> bool:
+    """Whether there are so many. Read from the index alone: nothing but an id is wanted."""
+    keys = entries(path, path.beginnings[-1], None, ()) | {"projection": {"_id": 1}}
+    return bool(await directory.find(**keys, skip=length - 1, limit=1).to_list())
+
+
+def _found(path: Path, document: Document) -> Found:
+    return SearchCursor(path, path.key_of(document["words"]), document["_id"]), document
+
+
+def _is_sought(document: Document, asked: Sequence[str]) -> bool:
+    return all(any(word.startswith(prefix) for word in document["words"]) for prefix in asked)
 
 
 def _has(prefix: str) -> dict[str, Any]:
