@@ -11,7 +11,7 @@ PYTEST := $(VENV)/python -m pytest
 LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status env logs clean demo test test-unit test-integration test-e2e chaos lint fmt lock
+.PHONY: help up down status env logs clean demo test test-unit test-integration test-e2e chaos scale-live lint fmt lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ test-e2e: prepare ## the whole system from outside; CQRS_E2E_EXTERNAL=1 for one 
 
 chaos: prepare ## break everything for MINUTES=10, SEED=1; FAULTS=kill,network-cut chooses (tests/chaos/README.md)
 	@$(VENV)/python -m tests.chaos --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1) --faults '$(FAULTS)'
+
+scale-live: prepare ## live queries, read your writes, pages and searches at scale; ONLY=live,writes,pages USERS=1000000
+	@$(VENV)/python -m tests.scale --only '$(or $(ONLY),live,writes,pages)' --users $(or $(USERS),1000000)
 
 lint: venv-dev ## style, format, types, import rules
 	@$(VENV)/ruff check .
