@@ -7,8 +7,7 @@ import argparse
 import asyncio
 import sys
 
-from pymongo import AsyncMongoClient
-
+from services.query.mongo.client import NO_LIMIT, database_of, mongo_client
 from services.query.mongo.collections import Collections
 from services.query.read_models.user_directory import USER_DIRECTORY
 from services.query.read_models.users import USERS
@@ -56,8 +55,8 @@ async def _run(stack: Stack, given: argparse.Namespace, figures: Figures) -> Non
         await alone(amqp_url, mongo_url, figures)
         await under_load(amqp_url, figures, times=given.writes)
     if "pages" in parts:
-        async with AsyncMongoClient(mongo_url, tz_aware=True) as mongo:
-            await populate(Collections(mongo.get_default_database()), [USERS, USER_DIRECTORY], given.users)
+        async with mongo_client(mongo_url, socketTimeoutMS=NO_LIMIT) as mongo:
+            await populate(Collections(database_of(mongo)), [USERS, USER_DIRECTORY], given.users)
         await pages_and_searches(amqp_url, figures, users=given.users, rounds=given.rounds)
 
 

@@ -4,8 +4,7 @@ import asyncio
 import time
 from itertools import count
 
-from pymongo import AsyncMongoClient
-
+from services.query.mongo.client import database_of, mongo_client
 from shared.client import CqrsClient
 from shared.contracts.answer import Answered
 from shared.contracts.commands import CreateUser, RenameUser
@@ -61,9 +60,9 @@ async def alone(amqp_url: str, mongo_url: str, figures: Figures) -> None:
     """
     async with (
         CqrsClient.connect(amqp_url, name="scale: alone", read_your_writes=False) as client,
-        AsyncMongoClient(mongo_url) as mongo,
+        mongo_client(mongo_url) as mongo,
     ):
-        users = mongo.get_default_database()["users.g1"]
+        users = database_of(mongo)["users.g1"]
         await client.send_and_wait(CreateUser(user_id="alone", name="Name", email="alone@example.com"))
         answered, visible, plain = [], [], []
         for turn in range(ALONE):

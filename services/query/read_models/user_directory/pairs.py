@@ -1,7 +1,7 @@
 """Two words of a user as one key: what makes a search for two frequent prefixes cost what it finds.
 
 Of each two different words, the first (in the order of words) cut to 1, 2 and 3 letters, and the second to 8:
-`["alice", "liddell"]` → `["a liddell", "al liddell", "ali liddell"]`. The space sorts before everything that a word holds.
+`["alice", "liddell"]` → `["a liddell", "al liddell", "ali liddell"]`. The space sorts before all that a word can hold.
 """
 
 from collections.abc import Sequence
