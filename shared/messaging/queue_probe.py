@@ -50,6 +50,18 @@ class QueueProbe:
             connection = await self._connection.opened()
             self._channel = await unless_lost(connection.channel(publisher_confirms=False))
         try:
-            return await unless_lost(self._channel.queue_declare(queue, passive=True))
+            answer = await unless_lost(self._channel.rpc(_passive_declare(queue)))
         except aiormq.ChannelNotFoundEntity:
             return None
+        if not isinstance(answer, commands.Queue.DeclareOk):
+            raise aiormq.InvalidFrameError(answer)
+        return answer
+
+
+def _passive_declare(queue: str) -> commands.Queue.Declare:
+    """pamqp knows fewer characters of names than the broker: those of a direct reply-to token and what clients choose
+    are not all among them.
+    """
+    frame = commands.Queue.Declare(passive=True)
+    frame.queue = queue
+    return frame

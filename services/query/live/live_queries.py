@@ -172,6 +172,8 @@ class LiveQueries:
                     await self._look_after_askers()
             except (PyMongoError, TimeoutError) as error:
                 logger.warning("live queries not checked", error=type(error).__name__)
+            except Exception:  # whatever it is: one asker must not be able to end them all
+                logger.exception("live queries not checked")
             if not self._held:
                 await self.feed.close()
 
