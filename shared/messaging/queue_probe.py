@@ -2,10 +2,9 @@
 
 from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import aiormq
-from aiormq.abc import AbstractChannel
 from pamqp import commands
 
 from shared.messaging.broker_errors import LOST, unless_lost
@@ -17,7 +16,7 @@ class QueueProbe:
 
     def __init__(self, connection: SupervisedConnection) -> None:
         self._connection = connection
-        self._channel: AbstractChannel | None = None
+        self._channel: aiormq.Channel | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -48,9 +47,9 @@ class QueueProbe:
     async def _look(self, queue: str) -> commands.Queue.DeclareOk | None:
         if self._channel is None or self._channel.is_closed:
             connection = await self._connection.opened()
-            self._channel = await unless_lost(connection.channel(publisher_confirms=False))
+            self._channel = cast(aiormq.Channel, await unless_lost(connection.channel(publisher_confirms=False)))
         try:
-            answer = await unless_lost(self._channel.rpc(_passive_declare(queue)))
+            answer = await unless_lost(self._channel.rpc(_PassiveDeclare(queue=queue, passive=True)))
         except aiormq.ChannelNotFoundEntity:
             return None
         if not isinstance(answer, commands.Queue.DeclareOk):
@@ -58,10 +57,10 @@ class QueueProbe:
         return answer
 
 
-def _passive_declare(queue: str) -> commands.Queue.Declare:
+class _PassiveDeclare(commands.Queue.Declare):
     """pamqp knows fewer characters of names than the broker: those of a direct reply-to token and what clients choose
     are not all among them.
     """
-    frame = commands.Queue.Declare(passive=True)
-    frame.queue = queue
-    return frame
+
+    def validate(self) -> None:
+        """The broker will say."""
