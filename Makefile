@@ -11,7 +11,7 @@ PYTEST := $(VENV)/python -m pytest
 LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status env logs clean demo test test-unit test-integration test-e2e chaos scale-live lint fmt lock
+.PHONY: help up down status env logs clean demo test test-unit test-integration test-e2e chaos chaos-shutdown mutants hostile scale-live lint fmt lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -49,11 +49,29 @@ test-integration: prepare ## each part against real servers
 test-e2e: prepare ## the whole system from outside; CQRS_E2E_EXTERNAL=1 for one that is up already
 	@$(PYTEST) tests/e2e $(ARGS)
 
-chaos: prepare ## break everything for MINUTES=10, SEED=1; FAULTS=kill,network-cut chooses (tests/chaos/README.md)
-	@$(VENV)/python -m tests.chaos --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1) --faults '$(FAULTS)'
+chaos: prepare ## break everything for MINUTES=10, SEED=1; FAULTS=kill,network-cut chooses, MUTANT=no-inbox spoils (tests/chaos/README.md)
+	@$(VENV)/python -m tests.chaos --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1) --faults='$(FAULTS)' --mutant='$(MUTANT)'
+
+mutants: prepare ## show that the oracle of the chaos runs catches every deliberate mistake; ONLY=no-inbox,gap-ignored
+	@$(VENV)/python -m tests.chaos.mutants --only='$(ONLY)' --seed $(or $(SEED),1)
+
+chaos-shutdown: prepare ## SIGTERM under load, TIMES=50 (tests/chaos/README.md)
+	@$(VENV)/python -m tests.chaos.shutdown --times $(or $(TIMES),50) --seed $(or $(SEED),1)
+
+hostile: prepare ## the 66 bad inputs beside good traffic; ONLY=7,55 chooses, CQRS_E2E_EXTERNAL=1 takes a stack that is up (tests/hostile/README.md)
+	@$(VENV)/python -m tests.hostile --only '$(ONLY)'
+
+bench: prepare ## everything measured beside the peers: ROUNDS=5, ONLY=drain,rpc,... (tests/benchmarks/README.md)
+	@$(VENV)/python -m tests.benchmarks --rounds $(or $(ROUNDS),5) --only '$(ONLY)' --scale $(or $(SCALE),1) $(if $(KEEP),--keep)
+
+bench-drains: prepare ## DRAINS=200 drains in a row, none of which may stall
+	@$(VENV)/python -m tests.benchmarks.drains --drains $(or $(DRAINS),200)
+
+profile: prepare ## a drain under py-spy: flame graphs in .native/profile; FORMAT=speedscope, NATIVE=1
+	@$(VENV)/python -m tests.benchmarks.profile --format $(or $(FORMAT),flamegraph) $(if $(NATIVE),--native)
 
 scale-live: prepare ## live queries, read your writes, pages and searches at scale; ONLY=live,writes,pages USERS=1000000
-	@$(VENV)/python -m tests.scale --only '$(or $(ONLY),live,writes,pages)' --users $(or $(USERS),1000000)
+	@$(VENV)/python -m tests.scale.live --only '$(or $(ONLY),live,writes,pages)' --users $(or $(USERS),1000000)
 
 lint: venv-dev ## style, format, types, import rules
 	@$(VENV)/ruff check .
@@ -69,8 +87,9 @@ lock: ## write the lock files anew from pyproject.toml (needs uv)
 	@command -v uv >/dev/null || { echo "error: uv is not on PATH: pip install uv" >&2; exit 1; }
 	@echo 'setuptools>=80' | uv pip compile -q --upgrade $(LOCK_OPTIONS) pyproject.toml - -o requirements.lock
 	@uv pip compile -q --upgrade $(LOCK_OPTIONS) --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	@cd tests/benchmarks/peers && uv pip compile -q --upgrade $(LOCK_OPTIONS) requirements.in -o requirements.lock
 
-.PHONY: prepare venv-dev
+.PHONY: prepare venv-dev bench bench-drains profile
 prepare:
 	@$(DEPLOY) prepare
 

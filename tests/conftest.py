@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from deploy.native.stack import NativeStack
 from tests.support.stack import (
@@ -21,6 +22,9 @@ from tests.support.stack import (
     servers_admin_urls,
     services_on,
 )
+
+settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,13 @@
 """From a request as it came over the broker to the reply that goes back."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
 import structlog
-from pymongo.errors import PyMongoError
+from pymongo.errors import ConnectionFailure, PyMongoError
 
 from services.query.freshness.demand import ANY_STATE, Demand, InvalidDemandError, read_demand
 from services.query.live.request import InvalidLiveRequestError, wants_updates
@@ -24,8 +25,17 @@ MAX_BODY = 64 * 1024
 ANSWER_MARGIN_SECONDS = 0.05
 """A wait ends that much before the asker's deadline, so that he still hears why."""
 
-INTERNAL = Failed(
+GIVE_UP_MARGIN_SECONDS = 0.02
+"""The same for an answer that says that there is none: later than the end of a wait, which says more."""
+LONGEST_PATIENCE_SECONDS = 5.0
+"""How long one question may go on asking a MongoDB that is away: meanwhile it keeps others from being taken."""
+AGAIN_SECONDS = 0.1
+
+NOT_NOW = Failed(
     error=AnswerError(code=ErrorCode.INTERNAL, message="the question could not be answered now", retryable=True)
+)
+NOT_AT_ALL = Failed(
+    error=AnswerError(code=ErrorCode.INTERNAL, message="the question could not be answered", retryable=False)
 )
 
 
@@ -59,27 +69,55 @@ class Answering:
         try:
             if request.content_encoding:
                 return _invalid("content_encoding: must not be set")
-            demand = _within_deadline(read_demand(request.headers), request)
-            data = decode_json(request.body, max_bytes=MAX_BODY)
-            if wants_updates(request.headers):
-                return await self._live.subscribe(request, data, demand)
-            return await self._bus.ask(request.type, data, demand)
+            demand, data = read_demand(request.headers), decode_json(request.body, max_bytes=MAX_BODY)
+            return await self._ask_while_it_helps(request, data, demand)
         except (InvalidDemandError, InvalidLiveRequestError, UndecodableBodyError) as error:
             return _invalid(str(error))
         except BadCursorError as error:
             return Failed(error=AnswerError(code=ErrorCode.BAD_CURSOR, message=f"the resume token {error}"))
-        except PyMongoError as error:
+        except (PyMongoError, TimeoutError) as error:
             logger.warning("query failed", type=request.type, error=type(error).__name__)
+            return NOT_NOW
         except Exception:
             logger.exception("query failed", type=request.type, correlation_id=request.correlation_id)
-        return INTERNAL
+            return NOT_AT_ALL
+
+    async def _ask_while_it_helps(
+        self, request: Delivery, data: Mapping[str, Any], demand: Demand
+    ) -> Answered | Failed | None:
+        """Asks again while MongoDB can't be reached and the asker still waits: a new primary is there within seconds.
+
+        Without a deadline it asks once. Raises PyMongoError, TimeoutError, or what a handler with a bug raises.
+        """
+        left = _seconds_left(request)
+        patience = 0.0 if left is None else min(left - GIVE_UP_MARGIN_SECONDS, LONGEST_PATIENCE_SECONDS)
+        ends = time.monotonic() + patience
+        follow = wants_updates(request.headers)
+        async with asyncio.timeout(None if left is None else max(0.0, left - GIVE_UP_MARGIN_SECONDS)):
+            while True:
+                within = _within_deadline(demand, request)
+                try:
+                    if follow:
+                        return await self._live.subscribe(request, data, within)
+                    return await self._bus.ask(request.type, data, within)
+                except ConnectionFailure:
+                    if time.monotonic() + AGAIN_SECONDS >= ends:
+                        raise
+                await asyncio.sleep(AGAIN_SECONDS)
 
 
 def _within_deadline(demand: Demand, request: Delivery) -> Demand:
-    if demand == ANY_STATE or request.expiration is None or not request.expiration.isdigit():
+    left = _seconds_left(request)
+    if left is None or demand == ANY_STATE:
         return demand
-    left = int(request.expiration) / 1000 - (time.monotonic() - request.received_at) - ANSWER_MARGIN_SECONDS
-    return replace(demand, max_wait=min(demand.max_wait, max(0.0, left)))
+    return replace(demand, max_wait=min(demand.max_wait, max(0.0, left - ANSWER_MARGIN_SECONDS)))
+
+
+def _seconds_left(request: Delivery) -> float | None:
+    """Until the asker's deadline; None when he named none."""
+    if request.expiration is None or not request.expiration.isdigit():
+        return None
+    return request.received_at + int(request.expiration) / 1000 - time.monotonic()
 
 
 def _invalid(message: str) -> Failed:

@@ -15,6 +15,7 @@ from shared.messaging.connection import SupervisedConnection
 from shared.messaging.frame_channel import ChannelListener, FrameChannel, ignore
 from shared.messaging.queue_probe import QueueProbe
 from shared.messaging.supervised_channel import SupervisedChannel
+from shared.messaging.topology import declared
 
 CANCEL_SECONDS: Final = 5.0
 AFTER_CANCEL_SECONDS: Final = 0.25
@@ -27,8 +28,9 @@ class QueueConsumers:
     """One channel with a consumer per queue; their deliveries go to `listener`.
 
     A queue that is missing, or whose consumer the broker has cancelled, or (every `check_every` seconds) knows nothing
-    of, is consumed from again as soon as it is there, while the others go on. `opened` is called with each new channel
-    before anything is delivered on it, `lost` when it is gone.
+    of, is consumed from again as soon as it is there, while the others go on. So it is with one of ours that has other
+    arguments than topology.py says: what they would do to order or to what overflows, nobody knows. `opened` is called
+    with each new channel before anything is delivered on it, `lost` when it is gone.
     """
 
     def __init__(
@@ -120,11 +122,20 @@ class QueueConsumers:
         if await self._probe.consumers(queue) is None:
             self._troubles[queue] = f"queue {queue!r} is missing"
             return
+        wanted = declared(queue)
+        if wanted is not None and (objection := await self._probe.objection(wanted)) is not None:
+            self._object(queue, f"queue {queue!r} {objection}")
+            return
         tag = f"{queue}-{next(self._numbers)}"
         self._queue_of[tag] = queue
         await unless_lost(channel.basic_consume(queue, ignore, consumer_tag=tag))
         self._tag_of[queue] = tag
         self._troubles.pop(queue, None)
+
+    def _object(self, queue: str, trouble: str) -> None:
+        if self._troubles.get(queue) != trouble:
+            logger.error("queue not consumed from", queue=queue, reason=trouble)
+        self._troubles[queue] = trouble
 
     async def _watch(self) -> None:
         backoff, attempt = Backoff(), 0

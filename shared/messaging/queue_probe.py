@@ -7,12 +7,13 @@ from typing import Self, cast
 import aiormq
 from pamqp import commands
 
-from shared.messaging.broker_errors import LOST, unless_lost
+from shared.messaging.broker_errors import LOST, in_words, unless_lost
 from shared.messaging.connection import SupervisedConnection
+from shared.messaging.topology import Queue
 
 
 class QueueProbe:
-    """A passive declare of a missing queue closes the channel, so this has one of its own, opened when needed."""
+    """What the broker says no to closes the channel, so this has one of its own, opened when needed."""
 
     def __init__(self, connection: SupervisedConnection) -> None:
         self._connection = connection
@@ -44,12 +45,32 @@ class QueueProbe:
         answer = await self._look(queue)
         return None if answer is None else answer.message_count or 0
 
-    async def _look(self, queue: str) -> commands.Queue.DeclareOk | None:
+    async def objection(self, wanted: Queue) -> str | None:
+        """What is wrong with a queue that is there, such as "exists with other arguments: …"; None when nothing is.
+
+        The broker is asked to declare it, and objects where it differs: the only way to learn of other arguments, and
+        one that needs the permission to configure the queue. Ask only about a queue that is there: any other would be
+        made, with nothing bound to it. Raises like `consumers`.
+        """
+        channel = await self._opened()
+        try:
+            await unless_lost(channel.queue_declare(wanted.name, durable=True, arguments=dict(wanted.arguments)))
+        except aiormq.ChannelPreconditionFailed as error:
+            return f"exists with other arguments: {in_words(error)}"
+        except (aiormq.ChannelAccessRefused, aiormq.ChannelNotFoundEntity) as error:
+            return f"can't be looked at: {in_words(error)}"
+        return None
+
+    async def _opened(self) -> aiormq.Channel:
         if self._channel is None or self._channel.is_closed:
             connection = await self._connection.opened()
             self._channel = cast(aiormq.Channel, await unless_lost(connection.channel(publisher_confirms=False)))
+        return self._channel
+
+    async def _look(self, queue: str) -> commands.Queue.DeclareOk | None:
+        channel = await self._opened()
         try:
-            answer = await unless_lost(self._channel.rpc(_PassiveDeclare(queue=queue, passive=True)))
+            answer = await unless_lost(channel.rpc(_PassiveDeclare(queue=queue, passive=True)))
         except aiormq.ChannelNotFoundEntity:
             return None
         if not isinstance(answer, commands.Queue.DeclareOk):

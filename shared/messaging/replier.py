@@ -7,6 +7,7 @@ from typing import Final, Self
 
 import structlog
 from aiormq.abc import DeliveredMessage
+from pamqp import commands
 
 from shared.messaging.broker_errors import unless_lost
 from shared.messaging.connection import SupervisedConnection
@@ -83,7 +84,9 @@ class AmqpReplier:
             self._drop("unknown_node", 1)
             return None
         try:
-            return publish_frames(channel.number, reply, mandatory=False, frame_max=channel.frame_max)
+            # A direct reply would be delivered and returned as well.
+            mandatory = direct_reply_node(reply.routing_key) is None
+            return publish_frames(channel.number, reply, mandatory=mandatory, frame_max=channel.frame_max)
         except ValueError:
             logger.exception("a reply can't be encoded", type=reply.type, message_id=reply.message_id)
             self._drop("unencodable", 1)
@@ -96,7 +99,9 @@ class AmqpReplier:
         """Nothing is consumed here."""
 
     def on_return(self, message: DeliveredMessage) -> None:
-        if self._own_token is not None and not self._own_token.done():
+        if isinstance(message.delivery, commands.Basic.Return) and message.delivery.routing_key != NOBODY:
+            self._drop("unroutable", 1)
+        elif self._own_token is not None and not self._own_token.done():
             self._own_token.set_result(message.header.properties.reply_to or "")
 
     def on_confirm(self, tag: int, *, multiple: bool, accepted: bool) -> None:

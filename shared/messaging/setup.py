@@ -18,7 +18,11 @@ from shared.runtime.errors import StartupError
 
 OLDEST_VERSION: Final = (3, 10)
 NEEDED_FEATURES: Final = ("quorum_queue", "stream_queue")  # dead-lettering at least once needs both
-CONSISTENT_HASH: Final = "x-consistent-hash"
+PLUGIN_OF: Final = {
+    "x-consistent-hash": "rabbitmq_consistent_hash_exchange",
+    "x-modulus-hash": "rabbitmq_sharding",
+}
+"""Exchange types that a plugin of RabbitMQ's own brings, and whose queues are partitions."""
 ALL: Final = {"configure": ".*", "write": ".*", "read": ".*"}
 RETRY_SECONDS: Final = 1.0
 
@@ -86,10 +90,8 @@ async def _check(api: ManagementApi, overview: Any, topology: Topology) -> None:
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_VERSION:
         raise SetupError(f"RabbitMQ {version} is too old: 3.10 or later is needed")
     known = {kind["name"] for kind in overview["exchange_types"]}
-    if CONSISTENT_HASH in {exchange.type for exchange in topology.exchanges} - known:
-        raise SetupError(
-            f"exchange type {CONSISTENT_HASH} is missing: rabbitmq-plugins enable rabbitmq_consistent_hash_exchange"
-        )
+    for missing in sorted({exchange.type for exchange in topology.exchanges} & PLUGIN_OF.keys() - known):
+        raise SetupError(f"exchange type {missing} is missing: rabbitmq-plugins enable {PLUGIN_OF[missing]}")
     for feature in await api.get("feature-flags"):
         if feature["name"] in NEEDED_FEATURES and feature["state"] == "disabled":
             await api.put("feature-flags", feature["name"], "enable", body={"name": feature["name"]})
@@ -138,6 +140,12 @@ async def _declare(connection: AbstractConnection, topology: Topology, progress:
         for binding in topology.bindings:
             queue_ = await channel.get_queue(binding.queue, ensure=False)
             await queue_.bind(binding.exchange, binding.routing_key)
+        for between in topology.exchange_bindings:
+            destination = await channel.get_exchange(between.destination, ensure=False)
+            await destination.bind(between.source, between.routing_key)
+        for binding in topology.retired_bindings:
+            queue_ = await channel.get_queue(binding.queue, ensure=False)
+            await queue_.unbind(binding.exchange, binding.routing_key)
     progress(f"queues {', '.join(queue.name for queue in topology.queues)}")
 
 
@@ -160,8 +168,9 @@ async def _declare_one(connection: AbstractConnection, wanted: Exchange | Queue)
 async def _check_partitions(api: ManagementApi, vhost: str, topology: Topology) -> None:
     """A queue that nobody consumes any more must not go on getting its share of the messages."""
     for exchange in topology.exchanges:
-        if exchange.type == CONSISTENT_HASH:
+        if exchange.type in PLUGIN_OF:
             wanted = {binding.queue for binding in topology.bindings if binding.exchange == exchange.name}
+            wanted |= {between.destination for between in topology.exchange_bindings if between.source == exchange.name}
             bound = await api.get("exchanges", vhost, exchange.name, "bindings", "source")
             extra = sorted({str(binding["destination"]) for binding in bound} - wanted)
             if extra:

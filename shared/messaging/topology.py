@@ -4,12 +4,14 @@ Queue arguments can't change later, so a queue's type and single active consumer
 is policy.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal
 
 COMMANDS: Final = "commands"
+COMMAND_PARTITIONS: Final = "commands.partitions"
 QUERIES: Final = "queries"
 EVENTS: Final = "events"
 OUTCOMES: Final = "outcomes"
@@ -22,6 +24,8 @@ PROJECTION_CONTROL_KEY: Final = "projection-control"
 DEFAULT_PARTITIONS: Final = 8
 DEFAULT_EXCHANGE: Final = ""
 
+_WORK: Final = re.compile(r"commands\.\d+|projections\..+")
+
 Arguments = Mapping[str, str | int | bool]
 NO_ARGUMENTS: Arguments = MappingProxyType({})
 
@@ -29,7 +33,7 @@ NO_ARGUMENTS: Arguments = MappingProxyType({})
 @dataclass(frozen=True, slots=True)
 class Exchange:
     name: str
-    type: Literal["direct", "topic", "x-consistent-hash"]
+    type: Literal["direct", "topic", "x-consistent-hash", "x-modulus-hash"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,15 @@ class Queue:
 class Binding:
     exchange: str
     queue: str
+    routing_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeBinding:
+    """What `source` gets goes on to the exchange `destination`."""
+
+    source: str
+    destination: str
     routing_key: str
 
 
@@ -92,6 +105,9 @@ class Topology:
     exchanges: tuple[Exchange, ...]
     queues: tuple[Queue, ...]
     bindings: tuple[Binding, ...]
+    exchange_bindings: tuple[ExchangeBinding, ...] = ()
+    retired_bindings: tuple[Binding, ...] = ()
+    """Those of earlier versions, which are undone."""
     policies: tuple[Policy, ...] = ()
     permissions: tuple[Permission, ...] = field(default=())
 
@@ -109,11 +125,21 @@ def projection_queue(name: str) -> str:
     return f"projections.{name}"
 
 
+def declared(queue: str) -> Queue | None:
+    """How the queue of this name is declared; None for one that is not the services' own."""
+    if _WORK.fullmatch(queue):
+        return Queue(queue, single_active_consumer=True)
+    if queue in (QUERIES, EVENT_LOG, PROJECTION_CONTROL):
+        return Queue(queue, "classic")
+    return Queue(queue) if queue == DEAD_LETTERS else None
+
+
 def topology(*, partitions: int = DEFAULT_PARTITIONS, projections: Sequence[ProjectionQueue] = ()) -> Topology:
     """Everything that the services need of the broker; `projections` are the read side's to name."""
     return Topology(
         exchanges=(
             Exchange(COMMANDS, "x-consistent-hash"),
+            Exchange(COMMAND_PARTITIONS, "x-modulus-hash"),
             Exchange(QUERIES, "direct"),
             Exchange(EVENTS, "topic"),
             Exchange(OUTCOMES, "topic"),
@@ -121,17 +147,19 @@ def topology(*, partitions: int = DEFAULT_PARTITIONS, projections: Sequence[Proj
             Exchange(PROJECTION_CONTROL, "direct"),
             Exchange(DEAD_LETTERS, "topic"),
         ),
-        queues=(
-            *(Queue(queue, single_active_consumer=True) for queue in commands_queues(partitions)),
-            *(Queue(projection.queue, single_active_consumer=True) for projection in projections),
-            Queue(QUERIES, "classic"),
-            Queue(EVENT_LOG, "classic"),
-            Queue(PROJECTION_CONTROL, "classic"),
-            Queue(DEAD_LETTERS),
+        queues=tuple(
+            _ours(queue)
+            for queue in (
+                *commands_queues(partitions),
+                *(projection.queue for projection in projections),
+                QUERIES,
+                EVENT_LOG,
+                PROJECTION_CONTROL,
+                DEAD_LETTERS,
+            )
         ),
         bindings=(
-            # With x-consistent-hash the routing key of a binding is the queue's weight.
-            *(Binding(COMMANDS, queue, "1") for queue in commands_queues(partitions)),
+            *(Binding(COMMAND_PARTITIONS, queue, "") for queue in commands_queues(partitions)),
             *(
                 Binding(exchange, projection.queue, key)
                 for projection in projections
@@ -142,15 +170,27 @@ def topology(*, partitions: int = DEFAULT_PARTITIONS, projections: Sequence[Proj
             Binding(PROJECTION_CONTROL, PROJECTION_CONTROL, PROJECTION_CONTROL_KEY),
             Binding(DEAD_LETTERS, DEAD_LETTERS, "#"),
         ),
+        # A consistent hash numbers its queues in the order in which they were bound, and a broker that keeps its
+        # metadata in Mnesia binds them again at each start, several at a time: after a restart most aggregates are in
+        # another queue, where their commands overtake those that wait in the old one. With one destination nothing can
+        # change places, and a modulus hash goes by the queues' names. (A binding's key is its weight there.)
+        exchange_bindings=(ExchangeBinding(COMMANDS, COMMAND_PARTITIONS, "1"),),
+        retired_bindings=tuple(Binding(COMMANDS, queue, "1") for queue in commands_queues(partitions)),
         policies=POLICIES,
         permissions=PERMISSIONS,
     )
 
 
+def _ours(name: str) -> Queue:
+    queue = declared(name)
+    assert queue is not None, name  # noqa: S101 - a name that is made here and not known here
+    return queue
+
+
 POLICIES: Final = (
     Policy(
         "work",
-        r"^(commands\.\d+|projections\..+)$",
+        rf"^({_WORK.pattern})$",
         {
             "dead-letter-exchange": DEAD_LETTERS,
             "dead-letter-strategy": "at-least-once",
@@ -168,20 +208,24 @@ POLICIES: Final = (
     ),
 )
 
+# To consume from a queue is to be able to empty it; a service may configure just those queues as well, because only who
+# may declare a queue is told by the broker that it has other arguments.
+_COMMAND_QUEUES = r"commands\.\d+|event-log|dead-letters"
+_QUERY_QUEUES = r"queries|projection-control|projections\..+"
 _CLIENT_QUEUES = r"(reply|subscriber)\..+|amq\.gen.*"
 
 PERMISSIONS: Final = (
     Permission(
         "command",
-        configure=r"^$",
+        configure=rf"^({_COMMAND_QUEUES})$",
         write=r"^(events|outcomes|dead-letters|amq\.default)$",
-        read=r"^(commands\.\d+|event-log|dead-letters)$",
+        read=rf"^({_COMMAND_QUEUES})$",
     ),
     Permission(
         "query",
-        configure=r"^$",
+        configure=rf"^({_QUERY_QUEUES})$",
         write=r"^(event-log|dead-letters|amq\.default)$",
-        read=r"^(queries|projection-control|projections\..+)$",
+        read=rf"^({_QUERY_QUEUES})$",
     ),
     Permission(
         "client",

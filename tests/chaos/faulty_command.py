@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import event
 
 from services.command import bootstrap
-from services.command.__main__ import main
+from services.command.main import main
 from services.command.pipeline.arrivals import Arrival
 from services.command.pipeline.completion import Completion
 from services.command.pipeline.transaction import BatchTransaction, Committed

@@ -23,6 +23,9 @@ class History:
         self.answers: Counter[str] = Counter()
         self.went_back: list[str] = []
         """Users of whom a reader saw an older version than one seen before."""
+        self.told_too_early: list[str] = []
+        """Commands whose outcome a client had before PostgreSQL did."""
+        self._told: list[str] = []
         self._confirmed_at: dict[str, float] = {}
         self.last_served = 0.0
         """When the newest command with an outcome was confirmed (monotonic seconds)."""
@@ -53,11 +56,17 @@ class History:
     def has_outcome(self, outcome: dict[str, Any]) -> None:
         command_id = outcome["command_id"]
         self.outcomes[command_id].append(outcome)
+        self._told.append(command_id)
         code = outcome.get("error", {}).get("code")
         self.note("outcome", id=command_id, status=outcome["status"], version=outcome.get("version"), code=code)
         if outcome["status"] == "accepted":
             self.answered_after.append((outcome["aggregate_id"], outcome["version"]))
         self.last_served = max(self.last_served, self._confirmed_at.get(command_id, 0.0))
+
+    def take_told(self) -> list[str]:
+        """Commands of which clients heard since this was asked last."""
+        told, self._told = self._told, []
+        return told
 
     def has_answer(self, user_id: str, *, asked: int, floor: int, seen: int | None, code: str | None) -> None:
         """`asked` is the version of the token, `floor` the newest one seen before the question, `seen` the answer."""

@@ -33,6 +33,8 @@ class Ledger:
     answers: Counter[str] = field(default_factory=Counter)
     recoveries: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     """Seconds from the end of a fault until everything worked, by fault class; `a + b` where two were mixed."""
+    growth: Sequence[str] = ()
+    """How each process's memory, descriptors and tasks went, as lines of a table."""
     not_hit: list[str] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
 
@@ -55,6 +57,7 @@ class Ledger:
             ordered = sorted(times)
             p50, p95 = (ordered[min(len(ordered) - 1, int(share * len(ordered)))] for share in (0.5, 0.95))
             lines.append(f"{name:<58}{len(times):>6}{p50:>7.1f}{p95:>7.1f}{ordered[-1]:>7.1f}")
+        lines += self.growth
         if self.not_hit:
             lines.append(f"never hit: {', '.join(self.not_hit)}")
         lines += [str(violation) for violation in self.violations]

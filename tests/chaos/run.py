@@ -13,12 +13,14 @@ from deploy.native.stack import NativeStack
 from tests.chaos.chaos_stack import World, world_on
 from tests.chaos.faults.catalogue import Make
 from tests.chaos.faults.fault import Fault
+from tests.chaos.growth import Growth
 from tests.chaos.history import History
 from tests.chaos.ledger import Ledger, Violation
+from tests.chaos.oracle.verdict import QUIET_DEADLINE, verdict
+from tests.chaos.oracle.witness import Witness
 from tests.chaos.reader import Reader
 from tests.chaos.recovery import SERVICES, SILENT, NotRecoveredError, recovered, troubled
-from tests.chaos.traffic import Traffic, traffic
-from tests.chaos.verdict import verdict
+from tests.chaos.traffic import Traffic, shared_out, traffic
 from tests.chaos.writer import Writer
 
 TAIL_SECONDS = 1.0
@@ -37,6 +39,11 @@ class Plan:
     per_second: float = 60.0
     aggregates: int = 200
     mixed: bool = True
+    mutant: str | None = None
+    quiet_seconds: float = QUIET_DEADLINE
+    """How long work may go on after the clients have ended."""
+    rebuild: bool = True
+    """Whether the read side is built anew at the end, to compare it with the live one."""
 
 
 async def run(servers: NativeStack, plan: Plan, history: History) -> Ledger:
@@ -44,22 +51,26 @@ async def run(servers: NativeStack, plan: Plan, history: History) -> Ledger:
     prefix = f"chaos-{plan.seed}"
     commands = int(plan.minutes * 60 * plan.per_second * 1.5) + plan.aggregates
     sending = traffic(plan.seed, commands=commands, aggregates=plan.aggregates, prefix=prefix)
-    ledger = Ledger(plan.seed)
-    async with world_on(servers) as world:
+    ledger, growth = Ledger(plan.seed), Growth()
+    async with world_on(servers, plan.mutant) as world:
         began = time.monotonic()
         try:
             async with clients(world, plan, sending, history):
-                await _Schedule(world, plan, history, ledger, began + plan.minutes * 60).run()
+                await _Schedule(world, plan, history, ledger, growth, began + plan.minutes * 60).run()
         except TimeoutError:
             late = sorted(history.sent.keys() - history.confirmed)
             ledger.violations.append(Violation(f"all is confirmed {FINISH_SECONDS:.0f} s after the end", late))
-        ledger.violations += await verdict(world.env, sending, history, prefix)
+        ledger.violations += await verdict(
+            world.native, sending, history, prefix, deadline=plan.quiet_seconds, rebuild=plan.rebuild
+        )
         ledger.seconds = time.monotonic() - began
     ledger.commands = len(history.sent.keys() & sending.commands.keys())
     ledger.poison = len(history.sent.keys() & sending.poison.keys())
     ledger.confirmed = len(history.confirmed)
     ledger.duplicates = history.sent.total() - len(history.sent)
     ledger.answers = history.answers
+    ledger.growth = list(growth.table())
+    ledger.violations += growth.violations()
     hit = {name for mixed in ledger.recoveries for name in mixed.split(" + ")}
     ledger.not_hit = sorted(plan.faults.keys() - hit)
     return ledger
@@ -70,10 +81,13 @@ async def clients(world: World, plan: Plan, sending: Traffic, history: History) 
     """At work inside the block; at its end what they began is confirmed. Raises TimeoutError when that can't be."""
     url, stop = world.env["CQRS_AMQP_URL"], asyncio.Event()
     per_second = plan.per_second / WRITERS
-    writers = [Writer(url, sending.messages[n::WRITERS], history, per_second=per_second) for n in range(WRITERS)]
+    shares = shared_out(sending.messages, WRITERS)
+    writers = [Writer(url, share, history, per_second=per_second) for share in shares]
     readers = [Reader(url, history, Random(f"reader {plan.seed} {n}")) for n in range(READERS)]
     tasks = [asyncio.create_task(each.run(stop)) for each in writers]
     tasks += [asyncio.create_task(each.run(stop)) for each in readers]
+    witness = Witness(world.env["CQRS_POSTGRES_URL"], history, sending.poison.__contains__)
+    tasks.append(asyncio.create_task(witness.run(stop)))
     try:
         yield
         stop.set()
@@ -86,11 +100,12 @@ async def clients(world: World, plan: Plan, sending: Traffic, history: History) 
 
 
 class _Schedule:
-    def __init__(self, world: World, plan: Plan, history: History, ledger: Ledger, ends: float) -> None:
+    def __init__(self, world: World, plan: Plan, history: History, ledger: Ledger, growth: Growth, ends: float) -> None:
         self._world = world
         self._plan = plan
         self._history = history
         self._ledger = ledger
+        self._growth = growth
         self._ends = ends
         self._rng = Random(f"schedule {plan.seed}")
 
@@ -116,7 +131,7 @@ class _Schedule:
             self._ledger.violations.append(Violation("every fault can be made and undone", [repr(error)]))
 
     def _mixture(self) -> list[Fault]:
-        """Faults of different targets."""
+        """Faults of different targets; those of services first, for the first is healed last: with its servers back."""
         chosen: dict[str, Fault] = {}
         names = list(self._plan.faults)
         for name in self._rng.sample(names, len(names)):
@@ -124,9 +139,11 @@ class _Schedule:
             chosen.setdefault(fault.target, fault)
             if len(chosen) == MIXED:
                 break
-        return list(chosen.values())
+        return sorted(chosen.values(), key=lambda fault: fault.target not in SERVICES)
 
     async def _together(self, faults: Sequence[Fault]) -> None:
+        # A fault of the stream needs the broker to be put in and taken out: first in, last out.
+        faults = sorted(faults, key=lambda fault: fault.target != "stream")
         for fault in faults:
             self._history.note("fault", name=fault.name, seconds=round(fault.seconds, 1))
             await fault.inject(self._world)
@@ -144,6 +161,7 @@ class _Schedule:
         if late:
             self._ledger.violations.append(Violation("consumers are back within 15 s", [f"{name}: {late}"]))
         await asyncio.sleep(TAIL_SECONDS)
+        await self._growth.look(self._world, self._history)
 
     async def _hold(self, faults: Sequence[Fault]) -> None:
         """For as long as the longest lasts; those that have nothing to do with it must stay ready."""

@@ -35,6 +35,8 @@ def test_a_beginning_of_a_name_chooses_every_fault_that_has_it() -> None:
         "kill-mongo",
     }
     assert chosen([]) == CATALOGUE
+    assert set(chosen(["kill-m", "kill-query", "-kill-query-before"])) == {"kill-mongo", "kill-query"}
+    assert set(CATALOGUE) - set(chosen(["-suspend", "-broker"])) >= {"suspend-query", "broker-memory-alarm"}
     assert chosen(["broker-queue-deleted"]) == ON_REQUEST
     with pytest.raises(ValueError, match="there is no fault earthquake: choose from"):
         chosen(["earthquake"])

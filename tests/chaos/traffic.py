@@ -2,10 +2,11 @@
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
+from zlib import crc32
 
 from tests.support.load import Sent, plan
 
@@ -41,6 +42,14 @@ def traffic(seed: int, *, commands: int, aggregates: int, prefix: str) -> Traffi
         poison={message.message_id: message.reason for message in messages if message.reason},
         messages=messages,
     )
+
+
+def shared_out(messages: Sequence[Wire], clients: int) -> list[list[Wire]]:
+    """One client sends all that is for a user, and in this order: it is his order that must be kept."""
+    shares: list[list[Wire]] = [[] for _ in range(clients)]
+    for message in messages:
+        shares[crc32(message.key.encode()) % clients].append(message)
+    return shares
 
 
 def _with_poison(planned: list[Sent], rng: Random, prefix: str) -> Iterator[Wire]:

@@ -38,6 +38,8 @@ class FakeBroker:
         self.publish_failure: PublishFailure | None = None
         self._exchanges: dict[str, str] = {}
         self._bindings: dict[str, list[tuple[str, str]]] = {}
+        self._onward: dict[str, str] = {}
+        """The one exchange to which another passes on all that it gets."""
         self._sessions = count(1)
         if topology is not None:
             self.declare(topology)
@@ -49,6 +51,8 @@ class FakeBroker:
             self.declare_queue(queue.name)
         for binding in topology.bindings:
             self._bindings.setdefault(binding.exchange, []).append((binding.queue, binding.routing_key))
+        for between in topology.exchange_bindings:
+            self._onward[between.source] = between.destination
 
     def declare_queue(self, name: str) -> None:
         self.queues.setdefault(name, FakeQueue(name))
@@ -107,9 +111,10 @@ class FakeBroker:
     def _route(self, envelope: Envelope) -> list[str]:
         if envelope.exchange == "":
             return [envelope.routing_key] if envelope.routing_key in self.queues else []
-        bindings = self._bindings.get(envelope.exchange, [])
-        kind = self._exchanges.get(envelope.exchange)
-        if kind == "x-consistent-hash":
+        exchange = self._onward.get(envelope.exchange, envelope.exchange)
+        bindings = self._bindings.get(exchange, [])
+        kind = self._exchanges.get(exchange)
+        if kind == "x-modulus-hash":
             queues = sorted({queue for queue, _ in bindings if queue in self.queues})
             return [queues[sum(envelope.routing_key.encode()) % len(queues)]] if queues else []
         wanted = [queue for queue, key in bindings if _matches(kind, key, envelope.routing_key)]

@@ -18,7 +18,7 @@ import asyncpg
 from tests.support.ask import Asker
 from tests.support.load import Sent
 
-QUIET_QUEUES = ("commands.", "projections.", "queries", "event-log", "dead-letters")
+QUIET_QUEUES = ("commands.", "projections.", "queries", "event-log", "projection-control", "dead-letters")
 QUIET_SECONDS = 6.0  # longer than the 5 s by which the broker's statistics may lag
 
 

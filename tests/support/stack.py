@@ -16,7 +16,9 @@ from deploy.native.client_env import admin_urls, client_env
 from deploy.native.layout import BLOCK, ROOT, Layout, this_python
 from deploy.native.mongod_download import fetch_mongod
 from deploy.native.ports import is_free
+from deploy.native.postgresql import postgres_home
 from deploy.native.stack import SERVERS, NativeStack
+from tests.support.small_disk import mount_small_disk, unmount_below
 
 CLIENT_VARIABLES = (
     "CQRS_AMQP_URL",
@@ -94,8 +96,12 @@ class Stack:
 
 
 @contextmanager
-def own_servers(*, command_replicas: int = 1, query_replicas: int = 1) -> Iterator[NativeStack]:
+def own_servers(
+    *, command_replicas: int = 1, query_replicas: int = 1, small_disks: bool = False
+) -> Iterator[NativeStack]:
     """RabbitMQ, PostgreSQL and MongoDB in a fresh folder, stopped and removed at the end; their logs are kept.
+
+    With `small_disks` (see small_disk.py; raises OSError) the data of PostgreSQL and MongoDB is on one each.
 
     What a test run that was killed left behind is stopped and removed first.
     """
@@ -119,12 +125,18 @@ def own_servers(*, command_replicas: int = 1, query_replicas: int = 1) -> Iterat
         fetch_mongod(layout.downloads, layout.python)
         native = NativeStack(layout)
         try:
+            if small_disks:
+                _mount_small_disks(layout)
             native.start_servers()
             yield native
         finally:
             _keep_logs(layout)
-            native.clean()
-            shutil.rmtree(state)
+            _remove(native)
+
+
+def data_folder(layout: Layout, server: str) -> Path:
+    """Where `postgres` or `mongo` has its data."""
+    return postgres_home(layout) if server == "postgres" else layout.state / "mongodb"
 
 
 def servers_admin_urls(native: NativeStack) -> AdminUrls:
@@ -171,8 +183,23 @@ def _remove_leftovers() -> None:
             except BlockingIOError:
                 continue  # another test run, alive
             layout = Layout(state=state, port_base=0, downloads=ROOT / ".native" / "downloads", python=this_python())
-            NativeStack(layout).clean()
-            shutil.rmtree(state)
+            _remove(NativeStack(layout))
+
+
+def _mount_small_disks(layout: Layout) -> None:
+    home = layout.postgres_fallback  # within reach of the user that PostgreSQL runs as, wherever the clone is
+    for folder, owner in ((home, "postgres"), (data_folder(layout, "mongo"), "root")):
+        folder.mkdir(mode=0o700)
+        mount_small_disk(folder, owner=owner)
+
+
+def _remove(native: NativeStack) -> None:
+    layout = native.layout
+    native.clean()
+    for folder in (layout.state, layout.postgres_fallback):
+        unmount_below(folder)
+    shutil.rmtree(layout.postgres_fallback, ignore_errors=True)
+    shutil.rmtree(layout.state)
 
 
 def _keep_logs(layout: Layout) -> None:

@@ -6,6 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
+from tests.support.reply_loss import Heard, ReplyLoss
+
 PIECE = 65536
 PIECES_UNDER_WAY = 256
 
@@ -15,6 +17,7 @@ class _Link:
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter | None = None
     half_open: bool = False
+    heard: Heard | None = None
 
 
 class TcpProxy:
@@ -31,6 +34,7 @@ class TcpProxy:
         self._flowing.set()
         self._refusing = False
         self._latency = 0.0
+        self._loss: ReplyLoss | None = None
         self.port = 0
 
     async def __aenter__(self) -> Self:
@@ -64,10 +68,15 @@ class TcpProxy:
             link.half_open = True
             _abort(link.server)
 
+    def lose_replies(self, loss: ReplyLoss) -> None:
+        """Requests arrive and are carried out; instead of the reply that `loss` names, the client sees a reset."""
+        self._loss = loss
+
     def heal(self) -> None:
         """As before; what is still half open is reset, as by the first packet that reaches the server again."""
         self._refusing = False
         self._latency = 0.0
+        self._loss = None
         self._flowing.set()
         for link in self._links:
             if link.half_open:
@@ -109,6 +118,9 @@ class TcpProxy:
         try:
             with suppress(OSError):
                 while data := await source.read(PIECE):
+                    if self._is_lost(data, link, from_server=sink is link.client):
+                        _abort(link.client, link.server)
+                        return
                     await under_way.put((now() + self._latency, data))
             if link.half_open and sink is link.client:
                 forwarding.cancel()
@@ -117,6 +129,17 @@ class TcpProxy:
             await forwarding
         finally:
             forwarding.cancel()
+
+    def _is_lost(self, data: bytes, link: _Link, *, from_server: bool) -> bool:
+        if self._loss is None:
+            link.heard = None
+            return False
+        if link.heard is None:
+            link.heard = self._loss.listen()
+        if from_server:
+            return link.heard.is_lost(data)
+        link.heard.asks(data)
+        return False
 
     async def _forward(self, under_way: "asyncio.Queue[tuple[float, bytes]]", sink: asyncio.StreamWriter) -> None:
         now = asyncio.get_running_loop().time

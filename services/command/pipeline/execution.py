@@ -64,6 +64,7 @@ class Execution:
         while todo:
             part = self._current(todo.pop())
             if not part.arrivals:
+                self._outage.forget()
                 continue
             try:
                 with self._metrics.batch_seconds.time():

@@ -17,6 +17,7 @@ from shared.messaging.codec import UndecodableBodyError, decode_json
 from shared.messaging.envelope import Delivery
 
 MAX_FAULTS = 10
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 
@@ -66,7 +67,7 @@ def content_hash(type_: str, schema_version: int, expected_version: int | None, 
     Over the body as it was sent, but for white space and the order of keys; not over the validated command, whose
     defaults may grow with the contract while a message waits. Headers that don't change the meaning don't count.
     """
-    canonical = json.dumps([type_, schema_version, expected_version, document], sort_keys=True, separators=(",", ":"))
+    canonical = _CANONICAL.encode([type_, schema_version, expected_version, document])
     return hashlib.sha256(canonical.encode()).digest()
 
 

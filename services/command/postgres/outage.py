@@ -30,9 +30,15 @@ class Outage:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), self._backoff.delay(self._failures))
 
+    def forget(self) -> None:
+        """What failed is not ours to do any more, and with it goes all that is known: who waits for nothing, and gets
+        nothing to do, would say for good that the store failed it once.
+        """
+        self._failures = 0
+        self.trouble = None
+
     def over(self) -> None:
         """The work succeeded."""
         if self._failures:
             logger.info("store is back", work=self._work, failures=self._failures)
-        self._failures = 0
-        self.trouble = None
+        self.forget()

@@ -9,7 +9,8 @@ from tests.chaos.chaos_stack import World
 class Fault(Protocol):
     """One injection of a fault class; made anew, from the run's random numbers, for each.
 
-    `target` is what it hits (`command`, `query`, `rabbitmq`, `postgres`, `mongo`): faults that are mixed differ in it.
+    `target` is what it hits (`command`, `query`, `rabbitmq`, `postgres`, `mongo`, `stream`): faults that are mixed
+    differ in it.
     `unready` are the services that may say that they are not ready while it lasts; the others must not.
     `seconds` is how long it lasts, after `inject` has returned.
     """
@@ -33,6 +34,7 @@ UNREADY = {
     # A gap in the events can't be healed while the log is away, and then a projection says so.
     "postgres": frozenset({"command", "query"}),
     "mongo": frozenset({"query"}),
+    "stream": frozenset({"query"}),  # mixed with something that keeps it from the log
 }
 """Which services a fault of a target may make unready."""
 

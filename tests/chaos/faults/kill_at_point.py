@@ -8,11 +8,14 @@ from tests.chaos.chaos_stack import World
 from tests.chaos.faults.fault import Base
 from tests.chaos.ledger import NOT_REACHED
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 30.0
 
 
 class KillAtPoint(Base):
-    """All processes are killed; the first to come back becomes the active consumer, and dies at the point."""
+    """All processes are killed; the first to come back becomes the active consumer, and dies at the point.
+
+    Mixed with a fault that keeps it from its work, it dies when that one is over: `heal` waits for it.
+    """
 
     def __init__(self, name: str, service: str, point: str, rng: Random) -> None:
         super().__init__(name, service, 0.5)
@@ -27,12 +30,12 @@ class KillAtPoint(Base):
             await asyncio.to_thread(native.start, self._victim, wait=False)
         finally:
             del native.kill_points[self._victim]
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while native.pid(self._victim) is not None and time.monotonic() < deadline:
-            await asyncio.sleep(0.1)
-        if native.pid(self._victim) is not None:
-            self.name += NOT_REACHED
-            await asyncio.to_thread(world.stack.kill, self._victim)
 
     async def heal(self, world: World) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while world.native.pid(self._victim) is not None and time.monotonic() < deadline:
+            await asyncio.sleep(0.1)
+        if world.native.pid(self._victim) is not None:
+            self.name += NOT_REACHED
+            await asyncio.to_thread(world.stack.kill, self._victim)
         await asyncio.to_thread(world.stack.start, self.target, wait=False)

@@ -19,7 +19,7 @@ class BackendsTerminated(Base):
         super().__init__(name, "postgres", rng.uniform(0.5, 2))
 
     async def inject(self, world: World) -> None:
-        connection = await _administrator(world)
+        connection = await administrator(world)
         try:
             await connection.execute(TERMINATE)
         finally:
@@ -38,7 +38,7 @@ class LongLock(Base):
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
 
     async def inject(self, world: World) -> None:
-        self._connection = await _administrator(world)
+        self._connection = await administrator(world)
         await self._connection.execute("BEGIN")
         await self._connection.execute(f"LOCK TABLE {self._table} IN ACCESS EXCLUSIVE MODE")
 
@@ -63,12 +63,12 @@ class ConnectionsExhausted(Base):
     async def _take_all(self, world: World) -> None:
         with suppress(asyncpg.TooManyConnectionsError, asyncpg.CannotConnectNowError):
             while len(self._taken) < ALL_CONNECTIONS:
-                self._taken.append(await _administrator(world))
+                self._taken.append(await administrator(world))
 
     async def heal(self, world: World) -> None:
         await asyncio.gather(*(connection.close() for connection in self._taken))
 
 
-async def _administrator(world: World) -> "asyncpg.Connection[asyncpg.Record]":
+async def administrator(world: World) -> "asyncpg.Connection[asyncpg.Record]":
     url = plain_postgres_url(world.admin.postgres).removesuffix("/postgres") + "/cqrs"
     return await asyncpg.connect(url, timeout=10)

@@ -9,7 +9,7 @@ from tests.chaos.faults.fault import Base
 
 class Suspend(Base):
     def __init__(self, name: str, target: str, rng: Random) -> None:
-        super().__init__(name, target, rng.triangular(5, 30, 8))
+        super().__init__(name, target, rng.triangular(5, 60, 8))
         self._rng = rng
         self._part = target
 

@@ -16,10 +16,10 @@ async def test_the_broker_lets_its_administrator_in_and_no_guest(amqp_admin_url:
         await aio_pika.connect(f"amqp://guest:guest@{guest}")
 
 
-async def test_the_broker_has_the_consistent_hash_exchange(rabbitmq_api_url: str) -> None:
+async def test_the_broker_has_the_exchange_types_that_share_out_commands(rabbitmq_api_url: str) -> None:
     async with aiohttp.ClientSession() as session, session.get(f"{rabbitmq_api_url}/api/overview") as response:
         overview = await response.json()
-    assert "x-consistent-hash" in {kind["name"] for kind in overview["exchange_types"]}
+    assert {"x-consistent-hash", "x-modulus-hash"} <= {kind["name"] for kind in overview["exchange_types"]}
 
 
 async def test_postgresql_keeps_what_it_commits(postgres_admin_url: str) -> None:

@@ -11,6 +11,8 @@ from yarl import URL
 from shared.messaging.batch_consumer import AmqpBatchConsumer
 from shared.messaging.connection import BrokerRefusedError, SupervisedConnection
 from shared.messaging.envelope import Delivery
+from shared.messaging.queue_probe import QueueProbe
+from shared.messaging.topology import Queue
 from tests.integration.messaging.stages import PATIENCE, RabbitStage, message, messages, numbers, take, until_emptied
 
 
@@ -55,6 +57,44 @@ async def test_nothing_is_lost_when_connections_are_cut_under_load(rabbit: Rabbi
     assert seen == set(range(total))
 
 
+async def test_a_queue_with_other_arguments_is_not_consumed_until_it_is_as_declared(rabbit: RabbitStage) -> None:
+    await rabbit.declare_queue("event-log", "classic")
+    await rabbit.declare_queue("queries", "quorum")
+    async with rabbit.publisher() as publisher, rabbit.consumer(["event-log", "queries"]) as consumer:
+        async with asyncio.timeout(5):
+            while "queue 'queries' exists with other arguments" not in (consumer.trouble or ""):
+                await asyncio.sleep(0.02)
+        assert "x-queue-type" in (consumer.trouble or "")
+        await publisher.publish([message(1, "queries"), message(2, "event-log")])
+        assert numbers(await take(consumer, 1)) == [2]
+        assert await rabbit.waiting("queries") == 1
+
+        await rabbit.delete_queue("queries")
+        await rabbit.declare_queue("queries", "classic")
+        await publisher.publish([message(3, "queries")])
+        assert numbers(await take(consumer, 1, seconds=10)) == [3]
+        await until_well(consumer)
+
+
+async def test_looking_at_a_queue_with_other_arguments_grows_rarer(rabbit: RabbitStage) -> None:
+    """Each look costs a channel; an interval of 2 s, and the delays before it, leave no more than a handful."""
+    await rabbit.declare_queue("queries", "quorum")
+    async with rabbit.connection("consume") as connection:
+        looks = 0
+
+        class CountingProbe(QueueProbe):
+            async def objection(self, wanted: Queue) -> str | None:
+                nonlocal looks
+                looks += 1
+                return await super().objection(wanted)
+
+        async with AmqpBatchConsumer(connection, ["queries"], check_every=2.0) as consumer:
+            consumer._consumers._probe = CountingProbe(connection)
+            await asyncio.sleep(5.0)
+
+    assert 2 <= looks <= 10
+
+
 async def test_a_queue_deleted_and_declared_again_is_consumed_while_others_never_stop(rabbit: RabbitStage) -> None:
     for queue in ("a", "b"):
         await rabbit.declare_queue(queue)
@@ -83,7 +123,9 @@ async def test_a_queue_that_is_missing_at_the_start_is_trouble_until_it_is_there
     async with rabbit.publisher() as publisher, rabbit.consumer(["there", "late"], check_every=1.0) as consumer:
         await publisher.publish([message(1, "there")])
         await take(consumer, 1)
-        assert consumer.trouble == "queue 'late' is missing"
+        async with asyncio.timeout(PATIENCE):  # "there" delivers while "late" is still being asked for
+            while consumer.trouble != "queue 'late' is missing":
+                await asyncio.sleep(0.02)
 
         await rabbit.declare_queue("late")
         await publisher.publish([message(2, "late")])

@@ -63,17 +63,21 @@ async def test_replies_arrive_in_order(rabbit: RabbitStage) -> None:
     assert arrived[7].correlation_id == "c-7"
 
 
-async def test_a_reply_to_a_queue_that_is_gone_harms_no_other(rabbit: RabbitStage) -> None:
+async def test_a_reply_to_a_queue_that_is_gone_is_counted_and_harms_no_other(rabbit: RabbitStage) -> None:
+    registry = CollectorRegistry()
     await rabbit.declare_queue("reply.alice", "classic")
     async with (
         rabbit.connection("reply") as connection,
-        AmqpReplier(connection) as replier,
+        AmqpReplier(connection, metrics=MessagingMetrics(registry)) as replier,
         rabbit.consumer(["reply.alice"]) as consumer,
     ):
         await until_well(replier)
         await replier.reply([reply("reply.gone"), reply("reply.alice", 2)])
         assert numbers(await take(consumer, 1)) == [2]
         assert replier.trouble is None
+        async with asyncio.timeout(PATIENCE):
+            while registry.get_sample_value("messaging_replies_dropped_total", {"reason": "unroutable"}) != 1:
+                await asyncio.sleep(0.02)
 
 
 async def test_without_a_connection_replies_are_dropped_and_counted() -> None:
@@ -83,6 +87,34 @@ async def test_without_a_connection_replies_are_dropped_and_counted() -> None:
         await replier.reply([reply("reply.alice"), reply("reply.bob")])
 
     assert registry.get_sample_value("messaging_replies_dropped_total", {"reason": "disconnected"}) == 2
+
+
+async def test_a_direct_reply_that_arrives_is_not_counted_as_dropped(rabbit: RabbitStage) -> None:
+    registry = CollectorRegistry()
+    arrived = asyncio.Event()
+
+    async def on_reply(_: AbstractIncomingMessage) -> None:
+        arrived.set()
+
+    await rabbit.declare_queue("requests", "classic")
+    async with (
+        await aio_pika.connect(rabbit.url) as asker,
+        asker.channel() as channel,
+        rabbit.connection("reply") as connection,
+        AmqpReplier(connection, metrics=MessagingMetrics(registry)) as replier,
+        rabbit.consumer(["requests"]) as consumer,
+    ):
+        await until_well(replier)
+        await (await channel.get_queue(PREFIX[:-1], ensure=False)).consume(on_reply, no_ack=True)
+        await channel.default_exchange.publish(aio_pika.Message(b"", reply_to=PREFIX[:-1]), "requests")
+        [request] = await take(consumer, 1)
+        assert request.reply_to is not None
+        await replier.reply([reply(request.reply_to), reply("reply.gone")])
+        async with asyncio.timeout(PATIENCE):
+            await arrived.wait()
+            while not registry.get_sample_value("messaging_replies_dropped_total", {"reason": "unroutable"}):
+                await asyncio.sleep(0.02)
+        assert registry.get_sample_value("messaging_replies_dropped_total", {"reason": "unroutable"}) == 1
 
 
 async def test_a_reply_that_can_not_be_encoded_is_dropped_alone(rabbit: RabbitStage) -> None:

@@ -1,5 +1,6 @@
 """The set-up job against a real broker."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -176,12 +177,27 @@ async def test_only_an_operator_controls_projections(broker: Broker) -> None:
         await take(service, 1)
 
 
-async def test_nobody_but_the_administrator_declares_the_queues(broker: Broker) -> None:
+@pytest.mark.parametrize("queue", ["queries", "projections.users", "commands", "mine"])
+async def test_a_service_declares_and_deletes_no_queue_that_it_does_not_consume(broker: Broker, queue: str) -> None:
     await broker.set_up()
     async with await aio_pika.connect(broker.url_of("command")) as connection:
         with pytest.raises(aiormq.ChannelAccessRefused):
             async with connection.channel() as channel:
-                await channel.queue_delete("commands.0")
+                await channel.declare_queue(queue, durable=True)
+        with pytest.raises(aiormq.ChannelAccessRefused):
+            async with connection.channel() as channel:
+                await channel.queue_delete(queue)
+
+
+async def test_a_service_is_told_that_a_queue_has_other_arguments(broker: Broker) -> None:
+    await broker.set_up()
+    await broker.stage.delete_queue("event-log")
+    await broker.stage.declare_queue("event-log", "quorum")
+    async with RabbitStageAs(broker.stage, broker.url_of("command")).consumer(["event-log"]) as consumer:
+        async with asyncio.timeout(10):
+            while "other arguments" not in (consumer.trouble or ""):
+                await asyncio.sleep(0.02)
+        assert "queue 'event-log' exists with other arguments: PRECONDITION_FAILED" in (consumer.trouble or "")
 
 
 async def test_a_client_has_queues_of_its_own(broker: Broker) -> None:
@@ -208,6 +224,17 @@ async def test_partitions_can_grow_but_not_shrink(broker: Broker) -> None:
 
     with pytest.raises(SetupError, match=r"still feeds commands\.2, commands\.3"):
         await broker.set_up(broker.topology(partitions=2))
+
+
+async def test_bindings_of_an_earlier_version_are_undone(broker: Broker) -> None:
+    now = broker.topology()
+    earlier = tuple(binding for binding in now.retired_bindings if binding.exchange == "commands")
+    await broker.set_up(replace(now, bindings=earlier, exchange_bindings=(), retired_bindings=()))
+
+    await broker.set_up()
+
+    bound = await broker.stage.api.get("exchanges", broker.stage.vhost, "commands", "bindings", "source")
+    assert [binding["destination"] for binding in bound] == ["commands.partitions"]
 
 
 async def test_a_wrong_password_is_one_clear_line_without_it(broker: Broker) -> None:

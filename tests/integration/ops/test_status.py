@@ -72,7 +72,7 @@ async def test_parked_aggregates_are_counted_by_read_model(mongo_admin_url: str)
 async def test_a_consumer_that_came_just_now_is_counted(amqp_admin_url: str, rabbitmq_api_url: str) -> None:
     async with rabbit_stage(amqp_admin_url, rabbitmq_api_url) as rabbit:
         await rabbit.declare_queue("commands.0")
-        await rabbit.declare_queue("queries")
+        await rabbit.declare_queue("queries", "classic")
         async with rabbit.consumer(["queries"]) as consumer:
             async with asyncio.timeout(5):
                 while consumer.trouble is not None:

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from pymongo.errors import PyMongoError
 
-from services.query.mongo.client import mongo_client
+from services.query.mongo.client import SELECT_SERVER_MS, mongo_client
 from services.query.mongo.setup import set_up
 from services.query.settings import SetupSettings
 from tests.integration.query.own_mongod import OwnMongod, own_mongod
 from tests.integration.query.service_scene import World, http_get, running, settings_for
+from tests.support.tcp_proxy import TcpProxy
 from tests.unit.query.given_events import created, renamed
 
 
@@ -49,6 +50,27 @@ async def test_while_mongodb_is_dead_nothing_is_lost_and_it_says_so(mongod: OwnM
     assert all(trouble is None for trouble in json.loads(status[1])["checks"].values())
     assert 'result="dead_lettered"' not in metrics
     assert 'result="parked"' not in metrics
+
+
+async def test_who_asks_while_mongodb_is_out_of_reach_is_answered_once_it_is_back(
+    mongod: OwnMongod, vhost_url: str
+) -> None:
+    async with (
+        TcpProxy(mongod.port) as proxy,
+        mongo_client(mongod.url) as client,
+        World(vhost_url, client["cqrs"]) as world,
+        running(settings_for(vhost_url, mongod.direct_url.replace(str(mongod.port), str(proxy.port)), client["cqrs"])),
+    ):
+        await world.emit([created("alice")])
+        await world.wait_for_users({"alice": 1})
+        proxy.cut()
+        asked = asyncio.create_task(world.ask("GetUserById", user_id="alice"))
+        await asyncio.sleep(SELECT_SERVER_MS / 1000 + 0.5)  # the first attempt has failed
+        still_asked = not asked.done()
+        proxy.heal()
+
+        assert (await asked)["data"]["version"] == 1
+        assert still_asked
 
 
 async def test_a_primary_that_steps_down_under_load_costs_nothing(mongod: OwnMongod, vhost_url: str) -> None:

@@ -129,7 +129,7 @@ async def test_a_parked_aggregate_is_healed_and_goes_on(world: World, settings: 
         await world.emit([*world.log, created("bob")])
         await world.wait_for_users({"alice": 1, "bob": 1})
         stale = await world.ask(
-            "GetUserById", {"consistency-token": "user/alice@2", "max-wait-ms": 200}, user_id="alice"
+            "GetUserById", {"consistency-token": "user/alice@2", "max-wait-ms": 2000}, user_id="alice"
         )
         assert "user/alice is parked (invalid_event)" in stale["error"]["message"]
 

@@ -109,6 +109,16 @@ async def test_what_will_be_delivered_again_is_not_worked_on(harness: Harness) -
     assert await harness.run("a", "b") == []
 
 
+async def test_whose_work_went_to_another_while_the_store_was_away_has_no_trouble_any_more(harness: Harness) -> None:
+    harness.store.away = 10**9
+    running = asyncio.create_task(harness.run("a", "b"))
+    while harness.outage.trouble is None:
+        await asyncio.sleep(0)
+    harness.gone = {"a", "b"}
+    assert await running == []
+    assert harness.outage.trouble is None
+
+
 async def test_stopping_while_the_store_is_away_drops_the_batch(harness: Harness) -> None:
     harness.store.away = 10**9
     harness.stopping.set()

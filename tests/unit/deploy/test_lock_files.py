@@ -6,7 +6,12 @@ import pytest
 
 from deploy.native.layout import ROOT
 
-LOCKS = ["requirements.lock", "requirements-dev.lock", "deploy/mongodb/mongod-wheel.lock"]
+LOCKS = [
+    "requirements.lock",
+    "requirements-dev.lock",
+    "deploy/mongodb/mongod-wheel.lock",
+    "tests/benchmarks/peers/requirements.lock",
+]
 
 
 @pytest.mark.parametrize("name", LOCKS)

@@ -1,6 +1,6 @@
 import re
 
-from shared.messaging.topology import PERMISSIONS, ProjectionQueue, Queue, topology
+from shared.messaging.topology import PERMISSIONS, ProjectionQueue, Queue, declared, topology
 from tests.support.projection_queues import PROJECTION_QUEUES
 
 
@@ -31,15 +31,34 @@ def test_a_read_model_gets_a_queue_of_its_own() -> None:
     }
 
 
-def test_every_partition_has_the_same_weight() -> None:
-    weights = {binding.routing_key for binding in topology().bindings if binding.exchange == "commands"}
+def test_the_consistent_hash_has_one_destination_which_nothing_can_change_places_with() -> None:
+    built = topology()
 
-    assert weights == {"1"}
+    assert [between.destination for between in built.exchange_bindings if between.source == "commands"] == [
+        "commands.partitions"
+    ]
+    assert not [binding for binding in built.bindings if binding.exchange == "commands"]
 
 
-def test_services_configure_nothing() -> None:
-    assert not may("command", "configure", "commands.0")
-    assert not may("query", "configure", "queries")
+def test_services_configure_the_queues_that_they_consume_and_nothing_else() -> None:
+    """To be told that one has other arguments takes the right to declare it."""
+    built = topology(projections=PROJECTION_QUEUES)
+    for user in ("command", "query"):
+        for queue in built.queues:
+            assert may(user, "configure", queue.name) == may(user, "read", queue.name)
+        assert not any(
+            may(user, "configure", exchange.name)
+            for exchange in built.exchanges
+            if exchange.name not in {queue.name for queue in built.queues}
+        )
+        assert not any(may(user, "configure", name) for name in ("", "mine", "reply.x", "commands.x", "xcommands.0"))
+
+
+def test_every_queue_is_found_by_its_name_as_set_up_declares_it() -> None:
+    built = topology(projections=PROJECTION_QUEUES)
+
+    assert [declared(queue.name) for queue in built.queues] == list(built.queues)
+    assert declared("reply.alice") is None
 
 
 def test_each_user_may_do_what_it_must_and_no_more() -> None:

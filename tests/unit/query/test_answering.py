@@ -1,10 +1,11 @@
+import asyncio
 import json
 import time
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from pymongo.errors import ServerSelectionTimeoutError
+from pymongo.errors import AutoReconnect, ServerSelectionTimeoutError
 
 from services.query.answering import Answering
 from services.query.freshness.demand import ANY_STATE, Demand
@@ -22,9 +23,13 @@ class Asked:
     def __init__(self) -> None:
         self.demand: Demand | None = None
         self.error: Exception | None = None
+        self.seconds = 0.0
+        self.times = 0
 
     async def __call__(self, query: Any, demand: Demand) -> Answered | Failed:
         self.demand = demand
+        self.times += 1
+        await asyncio.sleep(self.seconds)
         if self.error:
             raise self.error
         return Answered(data={"at": NOON, "asked": query.type}, as_of=AsOf(version=1, time=NOON))
@@ -136,15 +141,57 @@ async def test_compressed_bodies_are_not_opened(answering: Answering) -> None:
     assert error["message"] == "content_encoding: must not be set"
 
 
-@pytest.mark.parametrize("failure", [ServerSelectionTimeoutError("mongo.internal:27017"), KeyError("secret")])
-async def test_a_failure_of_ours_gives_nothing_away(answering: Answering, handler: Asked, failure: Exception) -> None:
+@pytest.mark.parametrize(
+    ("failure", "message", "retryable"),
+    [
+        (ServerSelectionTimeoutError("mongo.internal:27017"), "the question could not be answered now", True),
+        (KeyError("secret"), "the question could not be answered", False),
+    ],
+)
+async def test_a_failure_of_ours_gives_nothing_away(
+    answering: Answering, handler: Asked, failure: Exception, message: str, retryable: bool
+) -> None:
     handler.error = failure
 
     assert (await ask(answering, "GetUserById", {"user_id": "alice"}))["error"] == {
         "code": "internal",
-        "message": "the question could not be answered now",
-        "retryable": True,
+        "message": message,
+        "retryable": retryable,
     }
+
+
+async def test_a_question_is_asked_again_while_mongodb_is_away_and_its_asker_waits(
+    answering: Answering, handler: Asked
+) -> None:
+    handler.error = AutoReconnect("not primary")
+    asyncio.get_running_loop().call_later(0.3, setattr, handler, "error", None)
+
+    answer = await ask(answering, "GetUserById", {"user_id": "a"}, expiration="10000", received_at=time.monotonic())
+
+    assert answer["status"] == "ok"
+
+
+@pytest.mark.parametrize("away", [AutoReconnect("not primary"), None])
+async def test_an_asker_hears_before_his_deadline_that_there_is_no_answer(
+    answering: Answering, handler: Asked, away: Exception | None
+) -> None:
+    """Also when MongoDB is silent: the driver would wait for longer than he does."""
+    handler.error = away
+    handler.seconds = 0.0 if away else 60.0
+    deadline = time.monotonic() + 0.5
+
+    answer = await ask(answering, "GetUserById", {"user_id": "a"}, expiration="500", received_at=deadline - 0.5)
+
+    assert (answer["error"]["code"], answer["error"]["retryable"]) == ("internal", True)
+    assert time.monotonic() < deadline
+
+
+async def test_a_bug_is_met_once(answering: Answering, handler: Asked) -> None:
+    handler.error = KeyError("secret")
+
+    await ask(answering, "GetUserById", {"user_id": "a"}, expiration="10000", received_at=time.monotonic())
+
+    assert handler.times == 1
 
 
 async def test_a_wait_ends_before_the_deadline_of_the_question(answering: Answering, handler: Asked) -> None:

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -71,8 +71,13 @@ class Scene:
 
     async def until_idle(self) -> None:
         """Returns when the queue is empty and everything is acknowledged."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while self.broker.messages(QUEUE) or self.consumer._unacked:
+                await asyncio.sleep(0.002)
+
+    async def until(self, happens: Callable[[], object]) -> None:
+        async with asyncio.timeout(30):
+            while not happens():
                 await asyncio.sleep(0.002)
 
     def metric(self, name: str, **labels: str) -> float | None:
@@ -139,7 +144,7 @@ async def test_a_marker_is_answered_once_what_came_before_it_is_written(scene: S
 async def test_while_it_can_not_write_it_says_so_and_acknowledges_nothing(scene: Scene) -> None:
     scene.projection.failures = [AutoReconnect("gone")] * 1000
     scene.publish(created("alice"))
-    await asyncio.sleep(0.05)
+    await scene.until(scene.projector.why_not)
 
     trouble = scene.projector.why_not()
     assert trouble is not None
@@ -155,7 +160,7 @@ async def test_while_it_can_not_write_it_says_so_and_acknowledges_nothing(scene:
 async def test_a_batch_whose_channel_is_gone_is_left_to_redelivery(scene: Scene) -> None:
     scene.projection.failures = [AutoReconnect("gone")] * 1000
     scene.publish(created("alice"))
-    await asyncio.sleep(0.02)
+    await scene.until(scene.projector.why_not)
 
     scene.broker.drop_connections()
     scene.projection.failures = []
@@ -168,7 +173,7 @@ async def test_a_batch_whose_channel_is_gone_is_left_to_redelivery(scene: Scene)
 async def test_what_is_written_after_its_channel_went_comes_again_and_is_harmless(scene: Scene) -> None:
     scene.projection.held = asyncio.Event()
     scene.publish(created("alice"))
-    await asyncio.sleep(0.02)
+    await scene.until(lambda: scene.projection.calls)
     scene.broker.drop_connections()
     scene.projection.held.set()
     await scene.until_idle()
@@ -195,7 +200,7 @@ async def test_what_is_no_event_becomes_a_dead_letter_with_its_reason(scene: Sce
 async def test_poison_is_kept_until_the_broker_has_it(scene: Scene) -> None:
     scene.broker.fail_publishes(PublishFailure.UNCONFIRMED)
     scene.broker.put(QUEUE, delivery(b"not json"))
-    await asyncio.sleep(0.05)
+    await scene.until(scene.projector.why_not)
     assert len(scene.consumer._unacked) == 1
 
     scene.broker.fail_publishes(None)
@@ -220,6 +225,7 @@ async def test_while_one_batch_is_written_the_next_one_gathers(scene: Scene) -> 
 async def test_what_gathers_is_bounded(scene: Scene) -> None:
     scene.projection.held = asyncio.Event()
     scene.publish(*[created(f"u{n}") for n in range(300)])
+    await scene.until(lambda: len(scene.projector._gathered.deliveries) >= 20)
     await asyncio.sleep(0.1)
 
     assert len(scene.projector._gathered.deliveries) == 20
@@ -234,7 +240,7 @@ async def test_told_to_stop_it_finishes_what_it_holds_and_gives_the_rest_back() 
     async with at_work(scene):
         scene.projection.held = asyncio.Event()
         scene.publish(*[created(f"u{n}") for n in range(100)])
-        await asyncio.sleep(0.02)
+        await scene.until(lambda: scene.projection.calls)
         scene.projector.stop()
         scene.projection.held.set()
 
@@ -248,7 +254,7 @@ async def test_told_to_stop_while_it_can_not_write_it_stops_and_gives_all_back()
     async with at_work(scene):
         scene.projection.failures = [AutoReconnect("gone")] * 1000
         scene.publish(created("alice"))
-        await asyncio.sleep(0.02)
+        await scene.until(scene.projector.why_not)
 
     assert scene.projection.written == []
     assert len(scene.broker.messages(QUEUE)) == 1

@@ -2,6 +2,7 @@ from functools import reduce
 
 import pytest
 
+from services.query.domain_event import DomainEvent
 from services.query.read_model import Document
 from services.query.read_models.users import USERS
 from services.query.read_models.users.projection import name_key, project
@@ -53,6 +54,17 @@ def test_the_document_it_is_given_stays_as_it_was() -> None:
 def test_an_event_of_a_user_who_was_never_created_is_an_error() -> None:
     with pytest.raises(TypeError, match="UserRenamed before UserCreated"):
         project(None, renamed("alice", 2, "Al"))
+
+
+@pytest.mark.parametrize(
+    "late",
+    [renamed("alice", 5, "Al"), email_updated("alice", 5, "a@b.c"), deactivated("alice", 5), reactivated("alice", 5)],
+    ids=lambda event: event.type,
+)
+def test_nothing_brings_an_erased_user_back(late: DomainEvent) -> None:
+    erased = {"_id": "alice", "version": 4}
+
+    assert project(erased, late) == erased
 
 
 def test_a_very_long_name_gives_a_short_sort_key() -> None:

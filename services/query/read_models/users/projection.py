@@ -2,7 +2,7 @@
 
 The document: `_id` (user_id), `version`, `name`, `name_key`, `email`, `email_key`, `status`, `created_at`,
 `updated_at`. One without `status` is nobody's account (an erased user, or one of whom only unknown events were seen):
-no query shows it, and its version still counts.
+no query shows it, its version still counts, and nothing but UserCreated makes an account of it.
 """
 
 from typing import assert_never, cast
@@ -32,6 +32,8 @@ def project(document: Document | None, event: DomainEvent) -> Document:
         }
     if document is None:
         raise TypeError(f"{event.type} before UserCreated")
+    if "status" not in document:
+        return document
     match data:
         case UserEmailUpdated():
             change = {"email": data.new_email, "email_key": email_key(data.new_email)}

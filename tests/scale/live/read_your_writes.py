@@ -10,7 +10,7 @@ from shared.contracts.answer import Answered
 from shared.contracts.commands import CreateUser, RenameUser
 from shared.contracts.outcome import Accepted
 from shared.contracts.queries import GetUserById
-from tests.scale.figures import Figures, milliseconds, quantile
+from tests.scale.live.figures import Figures, milliseconds, quantile
 
 AT_ONCE = 64
 ALONE = 200

@@ -5,8 +5,8 @@ import time
 from collections import defaultdict
 from typing import Any
 
-from tests.scale.figures import Figures, milliseconds, quantile
-from tests.scale.population import Population, user_id
+from tests.scale.live.figures import Figures, milliseconds, quantile
+from tests.scale.live.population import Population, user_id
 from tests.support.ask import Asker
 
 LIMIT = 50

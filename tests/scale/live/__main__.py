@@ -1,4 +1,4 @@
-"""`python -m tests.scale`: live queries, read your writes, pages and searches, at scale, on a stack of its own.
+"""`python -m tests.scale.live`: live queries, read your writes, pages and searches, at scale, on a stack of its own.
 
 It prints what it measured, and exits with 1 when a promise was broken. Speeds are printed and not judged.
 """
@@ -11,11 +11,11 @@ from services.query.mongo.client import NO_LIMIT, database_of, mongo_client
 from services.query.mongo.collections import Collections
 from services.query.read_models.user_directory import USER_DIRECTORY
 from services.query.read_models.users import USERS
-from tests.scale.figures import Figures
-from tests.scale.live_queries import live_queries
-from tests.scale.pages import pages_and_searches
-from tests.scale.population import populate
-from tests.scale.read_your_writes import alone, under_load
+from tests.scale.live.figures import Figures
+from tests.scale.live.live_queries import live_queries
+from tests.scale.live.pages import pages_and_searches
+from tests.scale.live.population import populate
+from tests.scale.live.read_your_writes import alone, under_load
 from tests.support.stack import Stack, own_servers, services_on
 
 PARTS = ("live", "writes", "pages")
@@ -23,7 +23,7 @@ PARTS = ("live", "writes", "pages")
 
 def main() -> int:
     """0 when every promise held, 1 when one was broken."""
-    parser = argparse.ArgumentParser(prog="python -m tests.scale", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.scale.live", description=__doc__)
     parser.add_argument("--only", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--users", type=int, default=1_000_000, help="whom pages and searches find their way among")
     parser.add_argument("--rounds", type=int, default=300, help="of pages and searches")

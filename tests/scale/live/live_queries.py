@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack
 import aiohttp
 
 from shared.client import CqrsClient
-from tests.scale.figures import Figures
-from tests.scale.sequence_of_users import create, rename
+from tests.scale.live.figures import Figures
+from tests.scale.live.sequence_of_users import create, rename
 from tests.support.live_asker import Live, LiveAsker
 
 ASKERS = 20

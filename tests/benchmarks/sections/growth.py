@@ -1,0 +1,41 @@
+"""Drains of creates and updates mixed, with few users there before and with many."""
+
+from random import Random
+
+from tests.benchmarks.commands import Command, creates, update_of
+from tests.benchmarks.drain import drain
+from tests.benchmarks.preload import preload, user_id
+from tests.benchmarks.session import Session
+
+
+async def growth(session: Session) -> None:
+    """The many are made once, in databases of their own, and stay for all rounds."""
+    systems = {"few": session.ours, "many": session.ours_with_many}
+    counts = {"few": session.scale.few_users, "many": session.scale.many_users}
+    for name in sorted(systems, reverse=bool(session.round % 2)):
+        system = systems[name]
+        await session.quiet()
+        if name == "few" or session.round == 0:
+            session.reporter.step(f"preloading {counts[name]} users")
+            await system.reset()
+            await preload(system, counts[name], session.reporter.step)
+        commands = mixed(session.scale.commands, counts[name], session.round, session.label(name))
+        done = await drain(system, commands, session.reporter.step)
+        session.add(f"growth.{name}.rate", done.rate)
+        session.reporter.say(f"  with {counts[name]} users: {done.rate:,.0f}/s, {done.total_cpu_ms:.2f} ms of CPU each")
+        await system.stop()
+
+
+def mixed(count: int, users: int, round_: int, label: str) -> list[Command]:
+    """One create, one update of a user who was there before and stands at version 1, and so on.
+
+    Each round takes other users: those who are made once are not made anew.
+    """
+    numbers = list(range(users))
+    Random("growth").shuffle(numbers)
+    half = min(count // 2, users)
+    start = round_ * half if (round_ + 1) * half <= users else 0
+    new = creates(count - half, label)
+    changed = [update_of(user_id(number), 1) for number in numbers[start : start + half]]
+    together = [each for pair in zip(new, changed, strict=False) for each in pair]
+    return together + new[half:]

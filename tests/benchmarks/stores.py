@@ -1,0 +1,123 @@
+"""What a system has in PostgreSQL and MongoDB, as its measurer sees it."""
+
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+from bson import Timestamp
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.database import AsyncDatabase
+
+from tests.benchmarks.commands import Command
+
+FIRST_LOOK, LONGEST_LOOK = 20, 2000
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A collection that every command ends in: a document for each user, or (`by_command`) for each command."""
+
+    collection: str
+    by_command: bool = False
+
+
+class Stores:
+    """One database of the same name in each server. Use `opened`."""
+
+    def __init__(self, postgres: asyncpg.Connection, mongo: AsyncMongoClient[dict[str, Any]], database: str) -> None:
+        self.postgres = postgres
+        self.mongo = mongo
+        self.database = database
+
+    @property
+    def documents(self) -> AsyncDatabase[dict[str, Any]]:
+        return self.mongo[self.database]
+
+    async def empty(self) -> None:
+        """No rows but those of migrations, no collections."""
+        tables = await self.postgres.fetch(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+        )
+        if tables:
+            names = ", ".join(f'"{row["tablename"]}"' for row in tables)
+            await self.postgres.execute(f"TRUNCATE {names} RESTART IDENTITY")
+            await self.postgres.execute("CHECKPOINT")
+        for name in await self.documents.list_collection_names():
+            await self.documents.drop_collection(name)
+
+    async def handled(self) -> int:
+        """Grows by one with each event in the log; answered from an index."""
+        return int(await self.postgres.fetchval("SELECT coalesce(max(position), 0) FROM events"))
+
+    async def first_handled_at(self, since: datetime) -> datetime:
+        """When the work on the first command began: the time that its inbox row carries."""
+        found = await self.postgres.fetchval("SELECT min(processed_at) FROM inbox WHERE processed_at >= $1", since)
+        assert isinstance(found, datetime)
+        return found
+
+    async def last_written_at(self, since: datetime) -> datetime | None:
+        """When MongoDB made the last write, by its own log of operations: to the millisecond, and free of charge while
+        the drain runs.
+        """
+        ours = re.compile(f"^{re.escape(self.database)}\\.")
+        writes = {
+            "ts": {"$gte": Timestamp(int(since.timestamp()), 0)},
+            "$or": [{"ns": ours}, {"ns": "admin.$cmd", "o.applyOps.ns": ours}],
+        }
+        last = await self.mongo["local"]["oplog.rs"].find_one(writes, {"wall": 1}, sort=[("$natural", -1)])
+        return None if last is None else last["wall"]
+
+
+class Visibility:
+    """Which of the commands MongoDB does not show yet, looked up from the last sent to the first: while the last are
+    missing, a look costs next to nothing.
+    """
+
+    def __init__(self, stores: Stores, watched: Sequence[Watched], commands: Sequence[Command]) -> None:
+        self._documents = stores.documents
+        users = {command.user_id: command.version for command in commands}
+        ids = {command.id: 1 for command in commands}
+        self._missing = {each.collection: (list(ids) if each.by_command else list(users)) for each in watched}
+        self._versions: Mapping[str, int] = users | ids
+
+    async def complete(self) -> bool:
+        """Whether every collection has every command."""
+        for collection, missing in self._missing.items():
+            look = FIRST_LOOK
+            while missing:
+                asked = missing[-look:]
+                there = await self._there(collection, asked)
+                missing[-look:] = [key for key in asked if key not in there]
+                if len(there) < len(asked):
+                    break
+                look = min(look * 4, LONGEST_LOOK)
+        return not any(self._missing.values())
+
+    def missing(self) -> dict[str, int]:
+        return {collection: len(keys) for collection, keys in self._missing.items() if keys}
+
+    async def _there(self, collection: str, keys: Sequence[str]) -> set[str]:
+        found = await self._documents[collection].find({"_id": {"$in": keys}}, {"version": 1}).to_list()
+        return {each["_id"] for each in found if each.get("version", 0) >= self._versions[each["_id"]]}
+
+
+@asynccontextmanager
+async def opened(postgres_url: str, mongo_url: str, database: str) -> AsyncIterator[Stores]:
+    """Both URLs are administrators'. Makes the database in PostgreSQL when it is not there."""
+    server = postgres_url.replace("+asyncpg", "").rpartition("/")[0]
+    admin = await asyncpg.connect(f"{server}/postgres")
+    try:
+        if not await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", database):
+            await admin.execute(f'CREATE DATABASE "{database}"')
+    finally:
+        await admin.close()
+    postgres = await asyncpg.connect(f"{server}/{database}")
+    try:
+        async with AsyncMongoClient[dict[str, Any]](mongo_url, tz_aware=True, tzinfo=UTC) as mongo:
+            yield Stores(postgres, mongo, database)
+    finally:
+        await postgres.close()

@@ -1,0 +1,154 @@
+"""Whether the services grow as they live: memory, file descriptors and asyncio tasks of each process, over time."""
+
+import asyncio
+import math
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.chaos.chaos_stack import World
+from tests.chaos.history import History
+from tests.chaos.ledger import Violation
+from tests.chaos.recovery import SERVICES
+
+WARM_UP_SECONDS = 120.0
+"""Of each life, not judged: imports, pools and caches fill up, and the allocator takes what the first bursts need."""
+APART_SECONDS = 60.0
+"""Two samples that are compared are at least that far apart: closer, noise looks like a steep slope."""
+ENOUGH_SECONDS = 480.0
+"""Of one part's lives, warm-ups left out, before a slope is taken for one."""
+FIGURES = {
+    "process_resident_memory_bytes": "memory",
+    "process_open_fds": "descriptors",
+    "event_loop_tasks": "tasks",
+}
+ALLOWED_PER_HOUR = {
+    # Allocators: an arena more or less in half an hour. 100 bytes lost for each of 60 commands/s would be 21 MB.
+    "memory": 12e6,
+    # One lost with every tenth fault would be 12: they come every 15 s or so.
+    "descriptors": 6.0,
+    "tasks": 6.0,
+}
+CERTAIN = 3.0
+"""Standard deviations: with 18 slopes in a run, chance alone would find one in 40 runs, were it not for the bounds."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Of one process, `at` seconds of its life; memory in bytes."""
+
+    at: float
+    figures: dict[str, float]
+
+
+@dataclass
+class Growth:
+    """Samples by part (`command-1`) and by life, which a process's start time tells apart."""
+
+    lives: dict[str, dict[float, list[Sample]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+
+    async def look(self, world: World, history: History) -> None:
+        """One sample of each process; called when everything works, so that no fault is taken for growth."""
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
+            for service in SERVICES:
+                parts = zip(world.parts(service), world.stack.http_urls(service), strict=True)
+                await asyncio.gather(*(self._look_at(session, part, url, history) for part, url in parts))
+
+    async def _look_at(self, session: aiohttp.ClientSession, part: str, url: str, history: History) -> None:
+        try:
+            async with session.get(f"{url}/metrics") as response:
+                text = await response.text()
+        except (aiohttp.ClientError, TimeoutError):
+            return  # it died just now
+        values = {
+            sample.name: sample.value for family in text_string_to_metric_families(text) for sample in family.samples
+        }
+        born = values["process_start_time_seconds"]
+        figures = {figure: values[name] for name, figure in FIGURES.items()}
+        self.lives[part][born].append(Sample(time.time() - born, figures))
+        history.note("size", part=part, age=round(time.time() - born), **figures)
+
+    def violations(self) -> list[Violation]:
+        grown = [
+            f"{part}: {figure} {slope:+.3g} per hour, {ALLOWED_PER_HOUR[figure]:.3g} allowed"
+            for part in sorted(self.lives)
+            for figure in FIGURES.values()
+            if (slope := self.slope(part, figure)) is not None
+            and slope > ALLOWED_PER_HOUR[figure]
+            and self.certainty(part, figure) > CERTAIN
+        ]
+        return [Violation("memory, descriptors and tasks do not grow", grown)] if grown else []
+
+    def slope(self, part: str, figure: str) -> float | None:
+        """Per hour: the median of the slopes between any two samples of one life (Theil-Sen, within each life).
+
+        The median is not moved by single samples that fell into a burst, nor by the jump between two lives. None when
+        the lives, each without its warm-up, are too short taken together.
+        """
+        lives = [judged(life) for life in self.lives[part].values()]
+        if sum(life[-1].at - life[0].at for life in lives if life) < ENOUGH_SECONDS:
+            return None
+        slopes = [slope for life in lives for slope in _slopes(life, figure)]
+        return statistics.median(slopes) * 3600 if slopes else None
+
+    def certainty(self, part: str, figure: str) -> float:
+        """In standard deviations of what chance would do: the seasonal Kendall test, with lives for seasons.
+
+        Hirsch, Slack, Smith: Techniques of trend analysis for monthly water quality data (1982).
+        """
+        score = variance = 0.0
+        for life in self.lives[part].values():
+            values = [sample.figures[figure] for sample in judged(life)]
+            count = len(values)
+            score += sum((later > earlier) - (later < earlier) for earlier, later in combinations(values, 2))
+            variance += count * (count - 1) * (2 * count + 5) / 18
+        return score / math.sqrt(variance) if variance else 0.0
+
+    def table(self) -> Iterator[str]:
+        """A line for each part: its longest life, without its warm-up, in quarters (a step is seen from a slope), and
+        the slopes.
+        """
+        yield f"{'part':<12}{'lives':>6}{'minutes':>9}  {'RSS MB':<25}{'descriptors':<17}{'tasks':<17}per hour"
+        for part, lives in sorted(self.lives.items()):
+            longest = max(lives.values(), key=lambda life: life[-1].at - life[0].at)
+            shown = judged(longest) or longest
+            columns = "".join(
+                f"{_quarters(shown, figure, scale, digits):<{width}}"
+                for figure, scale, digits, width in (
+                    ("memory", 1e-6, 1, 25),
+                    ("descriptors", 1, 0, 17),
+                    ("tasks", 1, 0, 17),
+                )
+            )
+            slopes = [self.slope(part, figure) for figure in FIGURES.values()]
+            per_hour = ", ".join(
+                "–" if slope is None else f"{slope * scale:+.1f}"
+                for slope, scale in zip(slopes, (1e-6, 1, 1), strict=True)
+            )
+            minutes = (shown[-1].at - shown[0].at) / 60
+            yield f"{part:<12}{len(lives):>6}{minutes:>9.1f}  {columns}{per_hour}"
+
+
+def judged(life: Sequence[Sample]) -> list[Sample]:
+    return [sample for sample in life if sample.at >= WARM_UP_SECONDS]
+
+
+def _slopes(life: Sequence[Sample], figure: str) -> Iterator[float]:
+    for earlier, later in combinations(life, 2):
+        if later.at - earlier.at >= APART_SECONDS:
+            yield (later.figures[figure] - earlier.figures[figure]) / (later.at - earlier.at)
+
+
+def _quarters(life: Sequence[Sample], figure: str, scale: float, digits: int) -> str:
+    """The median of each quarter of the time."""
+    began, length = life[0].at, (life[-1].at - life[0].at) or 1.0
+    quarters: list[list[float]] = [[], [], [], []]
+    for sample in life:
+        quarters[min(3, int((sample.at - began) / length * 4))].append(sample.figures[figure] * scale)
+    return " ".join(f"{statistics.median(quarter):.{digits}f}" for quarter in quarters if quarter)

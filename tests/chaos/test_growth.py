@@ -1,0 +1,75 @@
+from collections.abc import Mapping
+from random import Random
+from types import MappingProxyType
+
+import pytest
+
+from tests.chaos.growth import Growth, Sample
+
+NONE: Mapping[str, float] = MappingProxyType({})
+
+
+def growth(*lives: list[Sample]) -> Growth:
+    found = Growth()
+    for born, life in enumerate(lives):
+        found.lives["command-1"][float(born)] += life
+    return found
+
+
+def life(seconds: int, leaks: Mapping[str, float] = NONE, *, seed: int = 1) -> list[Sample]:
+    """Samples every 15 s, noisy; `leaks` is growth per hour, by figure."""
+    rng = Random(seed)
+    noise = {"memory": 2e6, "descriptors": 3.0, "tasks": 5.0}
+    return [
+        Sample(
+            at,
+            {
+                figure: 20 * width + leaks.get(figure, 0.0) * at / 3600 + round(rng.uniform(-width, width))
+                for figure, width in noise.items()
+            },
+        )
+        for at in range(0, seconds, 15)
+    ]
+
+
+def test_noise_is_no_growth() -> None:
+    for seed in range(20):
+        assert growth(life(1800, seed=seed)).violations() == []
+
+
+@pytest.mark.parametrize(
+    ("leak", "named"),
+    [({"memory": 25e6}, "memory"), ({"descriptors": 15.0}, "descriptors"), ({"tasks": 20.0}, "tasks")],
+)
+def test_a_leak_is_named(leak: dict[str, float], named: str) -> None:
+    (violation,) = growth(life(1800, leak)).violations()
+    assert violation.promise == "memory, descriptors and tasks do not grow"
+    assert [shown.split()[:2] for shown in violation.shown_by] == [["command-1:", named]]
+
+
+def test_a_leak_is_seen_over_many_short_lives() -> None:
+    assert growth(*(life(300, {"memory": 120e6}, seed=n) for n in range(6))).violations()
+    assert not growth(*(life(300, seed=n) for n in range(6))).violations()
+
+
+def test_what_a_process_takes_to_warm_up_is_no_growth() -> None:
+    cold = [Sample(at, {"memory": 20e6 + at * 5e5, "descriptors": at / 4, "tasks": at / 2}) for at in range(0, 120, 15)]
+    warm = [sample for sample in life(1800) if sample.at >= 120]
+    assert growth(cold + warm).violations() == []
+
+
+def test_a_short_run_says_nothing_of_growth() -> None:
+    assert growth(life(300, {"memory": 1e9})).violations() == []
+    assert all("–" in line for line in list(growth(life(300, {"memory": 1e9})).table())[1:])
+
+
+def test_the_table_tells_a_step_from_a_slope() -> None:
+    step = [
+        Sample(at, {"memory": 9e7 if at < 900 else 1e8, "descriptors": 20.0, "tasks": 43.0})
+        for at in range(120, 1800, 15)
+    ]
+
+    (line,) = list(growth(step).table())[1:]
+
+    assert "90.0 90.0 100.0 100.0" in line
+    assert "20 20 20 20" in line
