@@ -113,7 +113,9 @@ async def bootstrap(
         await check_schema(engine)
 
         async def connection(purpose: str) -> SupervisedConnection:
-            connected = SupervisedConnection(settings.amqp, name=f"command: {purpose}", metrics=messaging)
+            connected = SupervisedConnection(
+                settings.amqp, name=f"command: {purpose}", path=settings.transport, metrics=messaging
+            )
             return await stack.enter_async_context(connected)
 
         consuming, publishing, replying = [await connection(it) for it in ("consume", "publish", "reply")]

@@ -5,6 +5,7 @@ from pydantic_settings import SettingsConfigDict
 
 from services.command.postgres.url import PostgresUrl
 from shared.messaging.topology import DEFAULT_PARTITIONS
+from shared.messaging.transport_path import TransportPath
 from shared.runtime.settings import ServiceSettings, with_password
 
 
@@ -18,6 +19,8 @@ class CommandSettings(ServiceSettings):
     postgres_url: PostgresUrl
     postgres_password: SecretStr | None = None
 
+    transport: TransportPath = TransportPath.FAST
+    """`plain` takes messages through aiormq, a frame at a time: slower, and there in case of doubt."""
     partitions: int = Field(default=DEFAULT_PARTITIONS, ge=1, le=1024)
     batch_size: int = Field(default=500, ge=1, le=5000)
     batch_linger: float = Field(default=0.003, ge=0, le=1)

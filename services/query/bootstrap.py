@@ -155,7 +155,10 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
         enter = stack.enter_async_context
 
         async def connect(name: str) -> SupervisedConnection:
-            return await enter(SupervisedConnection(settings.broker, name=f"query: {name}", metrics=traffic))
+            connection = SupervisedConnection(
+                settings.broker, name=f"query: {name}", path=settings.transport, metrics=traffic
+            )
+            return await enter(connection)
 
         client = await enter(mongo_client(settings.mongo))
         collections = Collections(database_of(client))

@@ -9,11 +9,9 @@ from itertools import count
 from types import TracebackType
 from typing import Self
 
-from aiormq.abc import DeliveredMessage
 from prometheus_client import Counter
 
 from shared.messaging.connection import SupervisedConnection
-from shared.messaging.deliveries import delivery_of
 from shared.messaging.envelope import Delivery
 from shared.messaging.frame_channel import FrameChannel
 from shared.messaging.metrics import MessagingMetrics
@@ -123,22 +121,20 @@ class AmqpBatchConsumer:
     def trouble(self) -> str | None:
         return self._consumers.trouble
 
-    def on_delivery(self, message: DeliveredMessage) -> None:
+    def on_deliveries(self, deliveries: list[Delivery]) -> None:
         if self._halted:
             return
-        queue = self._consumers.queue_of(message.consumer_tag or "")
-        delivery = delivery_of(message, queue=queue, session=self._session)
-        self._outstanding.add(delivery.delivery_tag)
-        self._buffer.append(delivery)
-        self._metrics.consumed.labels(queue).inc()
-        if delivery.undecodable:
-            self._metrics.undecodable.labels(queue).inc()
+        self._outstanding.add(*[delivery.delivery_tag for delivery in deliveries])
+        self._buffer.extend(deliveries)
+        _count(self._metrics.consumed, deliveries)
+        if undecodable := [delivery for delivery in deliveries if delivery.undecodable]:
+            _count(self._metrics.undecodable, undecodable)
         self._wake()
 
     def on_cancel(self, consumer_tag: str) -> None:
         self._consumers.cancelled(consumer_tag)
 
-    def on_return(self, message: DeliveredMessage) -> None:
+    def on_return(self, message: Delivery) -> None:
         """Nothing is published here."""
 
     def on_confirm(self, tag: int, *, multiple: bool, accepted: bool) -> None:
@@ -147,6 +143,7 @@ class AmqpBatchConsumer:
     def _session_began(self, channel: FrameChannel) -> None:
         self._session = next(self._sessions)
         self._channel = channel
+        channel.mark(self._session)
 
     def _session_ended(self) -> None:
         self._channel = None
@@ -168,10 +165,14 @@ class AmqpBatchConsumer:
         self, deliveries: Sequence[Delivery], frames_for: Callable[[int, Iterable[int]], bytes], counter: Counter
     ) -> None:
         channel = self._channel
-        if channel is None or channel.is_closed:
+        if channel is None or not channel.is_open:
             return
         current = [delivery for delivery in deliveries if delivery.session == self._session]
         if frames := frames_for(channel.number, (delivery.delivery_tag for delivery in current)):
             channel.write(frames)
-            for queue, number in Tally(delivery.queue for delivery in current).items():
-                counter.labels(queue).inc(number)
+            _count(counter, current)
+
+
+def _count(counter: Counter, deliveries: Iterable[Delivery]) -> None:
+    for queue, number in Tally(delivery.queue for delivery in deliveries).items():
+        counter.labels(queue).inc(number)

@@ -5,10 +5,13 @@ import math
 import re
 from typing import Any, Final, NoReturn
 
+from shared.messaging.quick_json import read_ordinary
+
 DEFAULT_MAX_BYTES: Final = 256 * 1024
 MAX_DEPTH: Final = 32
 MAX_INTEGER_DIGITS: Final = 400
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _BOM = b"\xef\xbb\xbf"
 _SUSPICIOUS_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
@@ -36,6 +39,20 @@ def decode_json(body: bytes, *, max_bytes: int = DEFAULT_MAX_BYTES, integer_bits
         raise UndecodableBodyError("body is empty")
     if body.startswith(_BOM):
         raise UndecodableBodyError("body starts with a byte order mark")
+    ordinary = read_ordinary(body, max_depth=MAX_DEPTH, largest=(1 << integer_bits - 1) - 1)
+    return _read_closely(body, integer_bits) if ordinary is None else ordinary
+
+
+def encode_json(document: object) -> bytes:
+    """Writes compact UTF-8 JSON.
+
+    Raises ValueError for NaN and infinities and for lone surrogates, TypeError for anything JSON lacks.
+    """
+    return _ENCODER.encode(document).encode("utf-8")
+
+
+def _read_closely(body: bytes, integer_bits: int) -> dict[str, Any]:
+    """Tells what is wrong, if anything is."""
     try:
         document = _DECODER.decode(body.decode("utf-8"))
     except UndecodableBodyError:
@@ -50,14 +67,6 @@ def decode_json(body: bytes, *, max_bytes: int = DEFAULT_MAX_BYTES, integer_bits
         raise UndecodableBodyError("body is not a JSON object")
     _check_values(document, body, integer_bits)
     return document
-
-
-def encode_json(document: object) -> bytes:
-    """Writes compact UTF-8 JSON.
-
-    Raises ValueError for NaN and infinities and for lone surrogates, TypeError for anything JSON lacks.
-    """
-    return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
 
 
 def _check_values(document: dict[str, Any], body: bytes, integer_bits: int) -> None:

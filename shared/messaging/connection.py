@@ -5,14 +5,15 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
-import aiormq
 import structlog
 from yarl import URL
 
 from shared.messaging.backoff import Backoff
+from shared.messaging.broker_connection import BrokerConnection
 from shared.messaging.broker_errors import LOST, closing_reason, in_words, is_refusal, unless_lost
 from shared.messaging.metrics import MessagingMetrics
 from shared.messaging.transport import GuardedTransport
+from shared.messaging.transport_path import TransportPath
 
 LASTING_SECONDS: Final = 10.0
 FORGIVING_VERSION: Final = [4, 2]
@@ -33,7 +34,7 @@ class SupervisedConnection:
 
     `async with SupervisedConnection(url, name="command: consume") as connection:`. Entering makes the first attempt: it
     raises BrokerRefusedError when the broker refuses us, and goes on in the background when there is no broker yet (see
-    `trouble`). Consuming, publishing and replying each want a connection of their own.
+    `trouble`). Consuming, publishing and replying each want a connection of their own. `path` is how messages travel.
     """
 
     def __init__(
@@ -43,16 +44,18 @@ class SupervisedConnection:
         name: str,
         heartbeat_seconds: int = 10,
         connect_timeout: float = 10.0,
+        path: TransportPath = TransportPath.FAST,
         backoff: Backoff | None = None,
         metrics: MessagingMetrics | None = None,
     ) -> None:
         self.name = name
         self._url = URL(url).update_query(heartbeat=heartbeat_seconds)
         self._connect_timeout = connect_timeout
+        self._path = path
         self._backoff = backoff or Backoff()
         self._metrics = metrics or MessagingMetrics()
         self._transport = GuardedTransport()
-        self._current: aiormq.Connection | None = None
+        self._current: BrokerConnection | None = None
         self._up = asyncio.Event()
         self._trouble: str | None = "not connected yet"
         self._supervision: asyncio.Task[None] | None = None
@@ -101,7 +104,7 @@ class SupervisedConnection:
         if self._up.is_set():
             await self._transport.unblocked()
 
-    async def opened(self) -> aiormq.Connection:
+    async def opened(self) -> BrokerConnection:
         """The connection, waiting for it as long as it takes."""
         while self._current is None:
             await self._up.wait()
@@ -124,9 +127,9 @@ class SupervisedConnection:
                 self._failed(error)
 
     async def _connect(self) -> None:
-        connection = aiormq.Connection(
-            self._url, client_properties={"connection_name": self.name}, transport_factory=self._transport
-        )
+        fast = self._path is TransportPath.FAST
+        self._transport = GuardedTransport()
+        connection = BrokerConnection(self._url, self._transport, name=self.name, fast=fast)
         try:
             async with asyncio.timeout(self._connect_timeout):
                 await unless_lost(connection.connect())

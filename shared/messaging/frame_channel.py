@@ -1,110 +1,115 @@
 """A channel of aiormq that hands messages over at once, in order, and writes whole batches."""
 
 import asyncio
-from typing import Final, Protocol
+from abc import abstractmethod
+from typing import Any, Final, Protocol
 
 import aiormq
-from aiormq.abc import ChannelFrame, ConfirmationFrameType, DeliveredMessage
+from aiormq.abc import DeliveredMessage
 from pamqp import commands
-from pamqp.header import ContentHeader
 
-MAX_CHANNEL: Final = 65535
+from shared.messaging.broker_connection import BrokerConnection
+from shared.messaging.content_reader import METHOD_FRAME, ContentListener
+from shared.messaging.frames import flow_ok_frame
+
 FRAME_BUFFER: Final = 0
 """No bound: the prefetch is one. With a bound the connection's reader waits for a channel that closes under deliveries;
 nobody reads the broker's CloseOk then, and the close takes until its timeout.
 """
+_FLOW = b"\x00\x14\x00\x14"
 
 
-class ChannelListener(Protocol):
+class ChannelListener(ContentListener, Protocol):
     """What happens on a channel. Called from its reader: quick, and never raising."""
-
-    def on_delivery(self, message: DeliveredMessage) -> None: ...
-
-    def on_return(self, message: DeliveredMessage) -> None:
-        """A mandatory message that came back; its confirm is still to come."""
-
-    def on_confirm(self, tag: int, *, multiple: bool, accepted: bool) -> None: ...
 
     def on_cancel(self, consumer_tag: str) -> None:
         """The broker cancelled a consumer: its queue is gone, or moved."""
 
 
-async def open_channel(connection: aiormq.Connection, listener: ChannelListener) -> "FrameChannel":
-    """Opens a channel on the connection; `listener` hears what happens on it. Raises what aiormq raises."""
-    number = next(number for number in range(1, MAX_CHANNEL) if number not in connection.channels)
-    channel = FrameChannel(connection, number, listener)
-    connection.channels[number] = channel
-    await channel.open()
-    return channel
-
-
-async def ignore(message: DeliveredMessage) -> None:
-    """What to give `FrameChannel.basic_consume` as a callback: it never calls one, the listener hears of everything."""
-
-
 class FrameChannel(aiormq.Channel):
-    """aiormq's channel, without a task per delivery and without its bookkeeping of confirms.
+    """What both paths have in common (see PlainChannel, FastChannel)."""
 
-    That bookkeeping finds a returned message by its message id alone, and so takes two with the same id for one.
-    """
-
-    def __init__(self, connection: aiormq.Connection, number: int, listener: ChannelListener) -> None:
+    def __init__(self, connection: BrokerConnection, number: int, listener: ChannelListener) -> None:
         super().__init__(connection, number, publisher_confirms=False, frame_buffer=FRAME_BUFFER)
         self.frame_max: int = connection.connection_tune.frame_max
-        self.pending_bytes = 0
         self._listener = listener
-        self._outgoing: list[bytes] = []
-        self._flushed: asyncio.Future[None] | None = None
-        self._flushing = False
+        self._guard = connection.guard
+        self._queues: dict[bytes, str] = {}  # by consumer tag, those of the past too
+        self._may_publish = asyncio.Event()
+        self._may_publish.set()
+        self._leaving = False
         self.on_consumer_cancel_callbacks.add(self._cancelled_by_broker)
+        self._closing.add_done_callback(self._closed)
 
-    def write(self, frames: bytes) -> "asyncio.Future[None]":
-        """Sends frames after all that were written before, without waiting; `pending_bytes` are not on their way yet.
+    def write(self, frames: bytes) -> None:
+        """Sends whole frames after all that were written before, without waiting.
 
-        The future is done when the socket has taken them and can take more, and fails when the channel closes first.
         Raises ConnectionError when the channel is closed.
         """
-        if self.is_closed:
+        if not self.is_open:
             raise ConnectionError(f"channel {self.number} is closed")
-        if self._flushed is None:
-            self._flushed = self.create_future()
-        self._outgoing.append(frames)
-        self.pending_bytes += len(frames)
-        if not self._flushing:
-            self._flushing = True
-            self.create_task(self._flush())
-        return self._flushed
+        self._send(frames)
 
-    async def _flush(self) -> None:
-        try:
-            while self._flushed is not None:
-                flushed, self._flushed = self._flushed, None
-                payload = b"".join(self._outgoing)
-                self._outgoing.clear()
-                await self.write_queue.put(ChannelFrame(payload=payload, should_close=False, drain_future=flushed))
-                await flushed
-                self.pending_bytes -= len(payload)
-        finally:
-            self._flushing = False
+    @property
+    def is_open(self) -> bool:
+        """Whether something can be written."""
+        return not self.is_closed and not self._leaving
 
-    async def _on_deliver_frame(self, frame: commands.Basic.Deliver) -> None:
-        self._listener.on_delivery(await self._content(frame))
+    async def writable(self) -> None:
+        """Waits until the socket takes more, and the broker wants more (channel.flow); or until the channel is gone."""
+        await self._may_publish.wait()
 
-    async def _on_return_frame(self, frame: commands.Basic.Return) -> None:
-        self._listener.on_return(await self._content(frame))
+    @property
+    @abstractmethod
+    def pending_bytes(self) -> int:
+        """What was written and is not on its way yet."""
 
-    async def _on_confirm_frame(self, frame: ConfirmationFrameType) -> None:
-        self._listener.on_confirm(
-            frame.delivery_tag or 0,
-            multiple=bool(getattr(frame, "multiple", False)),
-            accepted=isinstance(frame, commands.Basic.Ack),
-        )
+    @property
+    def may_publish(self) -> bool:
+        """Whether the broker has not asked for silence (channel.flow)."""
+        return self._may_publish.is_set()
 
-    async def _content(self, frame: commands.Basic.Deliver | commands.Basic.Return) -> DeliveredMessage:
-        header = await self._get_frame()
-        if not isinstance(header, ContentHeader):
-            raise aiormq.InvalidFrameError(header)
-        return await self._read_content(frame, header)
+    @abstractmethod
+    def mark(self, session: int) -> None:
+        """From now on deliveries are of this session."""
+
+    async def consume(self, queue: str, *, consumer_tag: str, no_ack: bool = False) -> None:
+        """Deliveries from the queue go to the listener from now on. Raises what aiormq raises."""
+        self._queues[consumer_tag.encode()] = queue
+        await self.basic_consume(queue, _unused, consumer_tag=consumer_tag, no_ack=no_ack)
+
+    def take(self, kind: int, buffer: bytes, start: int, end: int) -> bool:
+        """See FrameTaker. aiormq would take a channel.flow for the answer to what it last asked."""
+        if kind != METHOD_FRAME or buffer[start : start + 4] != _FLOW:
+            return False
+        active = buffer[start + 4] & 1 != 0
+        if active:
+            self._may_publish.set()
+        else:
+            self._may_publish.clear()
+        self._guard.send(flow_ok_frame(self.number, active=active))
+        return True
+
+    def hand_over(self) -> None:
+        """See FrameTaker."""
+
+    def end(self) -> None:
+        """See FrameTaker. aiormq answers with channel.close-ok before it says that the channel is closed."""
+        self._leaving = True
+
+    @abstractmethod
+    def _send(self, frames: bytes) -> None: ...
+
+    def _closed(self, _: "asyncio.Future[Any]") -> None:
+        self._may_publish.set()
+
+    async def _on_close(self, exc: Any = None) -> None:
+        self._leaving = True  # what comes after a channel.close makes the broker close the connection
+        await super()._on_close(exc)
 
     def _cancelled_by_broker(self, frame: commands.Basic.Cancel) -> None:
         self._listener.on_cancel(frame.consumer_tag or "")
+
+
+async def _unused(message: DeliveredMessage) -> None:
+    """aiormq wants a callback; no channel here calls one, the listener hears of everything."""

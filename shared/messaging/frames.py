@@ -1,21 +1,38 @@
 """The frames that are sent in numbers, packed. <https://www.rabbitmq.com/resources/specs/amqp0-9-1.pdf>"""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
-from pamqp import body, commands, frame, header
+from pamqp import commands, encode
 
 from shared.messaging.envelope import Envelope
 
-PERSISTENT: Final = 2
-TRANSIENT: Final = 1
 FRAME_OVERHEAD: Final = 8
+MAX_SHORT: Final = 255
+MAX_ASCII_NAME: Final = 128
+"""pamqp cuts longer names of headers."""
 
+_PREFIX = struct.Struct(">BHI")
 _ACK = struct.Struct(">BHIHHQBB")
-_METHOD, _BASIC, _ACK_METHOD, _NACK_METHOD, _END = 1, 60, 80, 120, 0xCE
-_SETTLEMENT_SIZE = 13
+_FLOW_OK = struct.Struct(">BHIHHBB")
+_CONTENT = struct.Struct(">BBHIHHQH")  # the end of the method, and the content header up to its flags
+_NEXT = struct.Struct(">BBHI")
+_TEXT = struct.Struct(">BI")
+_LENGTH = struct.Struct(">I")
+_METHOD, _HEADER, _BODY, _END = 1, 2, 3, 0xCE
+_BASIC, _ACK_METHOD, _NACK_METHOD = 60, 80, 120
+_CHANNEL, _FLOW_OK_METHOD = 20, 21
+_BASIC_PUBLISH = b"\x00\x3c\x00\x28"
+_TICKET_SIZE = 2
+_SETTLEMENT_SIZE, _FLOW_OK_SIZE, _HEADER_FIXED = 13, 5, 14
 _MULTIPLE, _REQUEUE = 1, 2
+_MANDATORY = (b"\x00", b"\x01")
+_PERSISTENT, _TRANSIENT = b"\x02", b"\x01"
+_STRING = b"S"[0]
+_SIZES = tuple(bytes((size,)) for size in range(MAX_SHORT + 1))
+_LAST = b"\xce"
 
 
 def ack_frame(channel: int, tag: int, *, multiple: bool = False) -> bytes:
@@ -28,6 +45,11 @@ def requeue_frame(channel: int, tag: int) -> bytes:
     return _ACK.pack(_METHOD, channel, _SETTLEMENT_SIZE, _BASIC, _NACK_METHOD, tag, _REQUEUE, _END)
 
 
+def flow_ok_frame(channel: int, *, active: bool) -> bytes:
+    """channel.flow-ok."""
+    return _FLOW_OK.pack(_METHOD, channel, _FLOW_OK_SIZE, _CHANNEL, _FLOW_OK_METHOD, active, _END)
+
+
 def publish_frames(channel: int, envelope: Envelope, *, mandatory: bool, frame_max: int) -> bytes:
     """basic.publish with its content, in frames of at most `frame_max` bytes.
 
@@ -35,42 +57,87 @@ def publish_frames(channel: int, envelope: Envelope, *, mandatory: bool, frame_m
     frame.
     """
     try:
-        method = commands.Basic.Publish(
-            exchange=envelope.exchange, routing_key=envelope.routing_key, mandatory=mandatory
-        )
-        content = header.ContentHeader(body_size=len(envelope.body), properties=_properties(envelope))
-        packed_header = frame.marshal(content, channel)
-        parts = [frame.marshal(method, channel), packed_header]
-    except (TypeError, OverflowError, struct.error) as error:
+        method = b"".join((_exchange(envelope.exchange), _short(envelope.routing_key), _MANDATORY[mandatory]))
+        flags, properties = _properties(envelope)
+    except (TypeError, AttributeError, OverflowError, struct.error) as error:
         raise ValueError(f"a message of type {envelope.type!r} can't be encoded: {error}") from error
-    if len(packed_header) > frame_max:
+    content = envelope.body
+    size, header_size = len(content), _HEADER_FIXED + len(properties)
+    if header_size + FRAME_OVERHEAD > frame_max:
         raise ValueError(f"the headers of a message of type {envelope.type!r} are larger than a frame")
-    parts.extend(frame.marshal(body.ContentBody(piece), channel) for piece in _pieces(envelope.body, frame_max))
+    parts = [
+        _PREFIX.pack(_METHOD, channel, len(method)),
+        method,
+        _CONTENT.pack(_END, _HEADER, channel, header_size, _BASIC, 0, size, flags),
+        properties,
+    ]
+    largest = frame_max - FRAME_OVERHEAD
+    for start in range(0, size, largest):
+        piece = content if size <= largest else content[start : start + largest]
+        parts.append(_NEXT.pack(_END, _BODY, channel, len(piece)))
+        parts.append(piece)
+    parts.append(_LAST)
     return b"".join(parts)
 
 
-def _properties(envelope: Envelope) -> commands.Basic.Properties:
-    return commands.Basic.Properties(
-        content_type=envelope.content_type,
-        content_encoding=envelope.content_encoding,
-        headers=_table(envelope.headers) if envelope.headers else None,
-        delivery_mode=PERSISTENT if envelope.persistent else TRANSIENT,
-        correlation_id=envelope.correlation_id,
-        reply_to=envelope.reply_to,
-        expiration=None if envelope.expiration_ms is None else str(envelope.expiration_ms),
-        message_id=envelope.message_id,
-        timestamp=envelope.timestamp,
-        message_type=envelope.type or None,
-        user_id=envelope.user_id,
-    )
+def _properties(envelope: Envelope) -> tuple[int, bytes]:
+    """The flags and the values of the properties, in AMQP's order. An empty text is none."""
+    flags, parts = 0x1000, []
+    if envelope.content_type:
+        flags |= 0x8000
+        parts.append(_short(envelope.content_type))
+    if envelope.content_encoding:
+        flags |= 0x4000
+        parts.append(_short(envelope.content_encoding))
+    if envelope.headers:
+        flags |= 0x2000
+        parts.append(_table(envelope.headers))
+    parts.append(_PERSISTENT if envelope.persistent else _TRANSIENT)
+    if envelope.correlation_id:
+        flags |= 0x0400
+        parts.append(_short(envelope.correlation_id))
+    if envelope.reply_to:
+        flags |= 0x0200
+        parts.append(_short(envelope.reply_to))
+    if envelope.expiration_ms is not None:
+        flags |= 0x0100
+        parts.append(_short(str(envelope.expiration_ms)))
+    if envelope.message_id:
+        flags |= 0x0080
+        parts.append(_short(envelope.message_id))
+    if envelope.timestamp is not None:
+        flags |= 0x0040
+        parts.append(encode.timestamp(envelope.timestamp))
+    if envelope.type:
+        flags |= 0x0020
+        parts.append(_short(envelope.type))
+    if envelope.user_id:
+        flags |= 0x0010
+        parts.append(_short(envelope.user_id))
+    return flags, b"".join(parts)
 
 
-def _table(headers: Any) -> dict[str, Any]:
-    return dict(headers)
+def _short(text: str) -> bytes:
+    encoded = text.encode()
+    if len(encoded) > MAX_SHORT:
+        raise TypeError(f"a text of {len(encoded)} bytes is over the limit of {MAX_SHORT}")
+    return _SIZES[len(encoded)] + encoded
 
 
-def _pieces(content: bytes, frame_max: int) -> Sequence[bytes]:
-    largest = frame_max - FRAME_OVERHEAD
-    if len(content) <= largest:
-        return (content,) if content else ()
-    return [content[start : start + largest] for start in range(0, len(content), largest)]
+@lru_cache(maxsize=64)
+def _exchange(name: str) -> bytes:
+    """The method up to the routing key, by pamqp for the sake of its checks. Raises ValueError for a wrong name."""
+    method = commands.Basic.Publish(exchange=name)
+    return _BASIC_PUBLISH + method.marshal()[: _TICKET_SIZE + 1 + len(name)]
+
+
+def _table(headers: Mapping[str, Any]) -> bytes:
+    """Headers of short names and texts are packed here, others by pamqp."""
+    parts = []
+    for name, value in sorted(headers.items()):
+        if type(value) is not str or len(name) > MAX_ASCII_NAME or not name.isascii():
+            return encode.field_table(dict(headers))
+        encoded = value.encode()
+        parts.append(_SIZES[len(name)] + name.encode() + _TEXT.pack(_STRING, len(encoded)) + encoded)
+    packed = b"".join(parts)
+    return _LENGTH.pack(len(packed)) + packed

@@ -17,8 +17,8 @@ class Outstanding:
     def __len__(self) -> int:
         return len(self._tags)
 
-    def add(self, tag: int) -> None:
-        self._tags[tag] = None
+    def add(self, *tags: int) -> None:
+        self._tags.update(dict.fromkeys(tags))
 
     def clear(self) -> None:
         self._tags.clear()

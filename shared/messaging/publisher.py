@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 
-from aiormq.abc import DeliveredMessage
-
 from shared.messaging.broker_errors import unless_lost
 from shared.messaging.connection import SupervisedConnection
-from shared.messaging.envelope import Envelope
+from shared.messaging.envelope import Delivery, Envelope
 from shared.messaging.frame_channel import FrameChannel
 from shared.messaging.frames import publish_frames
 from shared.messaging.in_flight import InFlight, PublishedBatch
@@ -70,14 +68,14 @@ class AmqpPublisher:
         await self._connection.unblocked()
         channel = await self._channel.opened()
         for start in range(0, len(envelopes), WRITE_TOGETHER):
+            await channel.writable()
             some = envelopes[start : start + WRITE_TOGETHER]
             frames = [
                 publish_frames(channel.number, envelope, mandatory=True, frame_max=channel.frame_max)
                 for envelope in some
             ]
-            flushed = channel.write(b"".join(frames))
+            channel.write(b"".join(frames))
             self._in_flight.add(batch, range(start, start + len(some)))
-            await unless_lost(asyncio.shield(flushed))  # others wait for the same future
 
     def _count(self, envelopes: Sequence[Envelope], results: Sequence[PublishFailure | None]) -> None:
         for (exchange, failure), number in Counter(
@@ -91,11 +89,10 @@ class AmqpPublisher:
     def on_confirm(self, tag: int, *, multiple: bool, accepted: bool) -> None:
         self._in_flight.confirm(tag, multiple=multiple, accepted=accepted)
 
-    def on_return(self, message: DeliveredMessage) -> None:
-        message_id = message.header.properties.message_id
-        self._in_flight.returned((message_id, message.exchange or "", message.routing_key or ""))
+    def on_return(self, message: Delivery) -> None:
+        self._in_flight.returned((message.message_id, message.exchange, message.routing_key))
 
-    def on_delivery(self, message: DeliveredMessage) -> None:
+    def on_deliveries(self, deliveries: list[Delivery]) -> None:
         """Nothing is consumed here."""
 
     def on_cancel(self, consumer_tag: str) -> None:

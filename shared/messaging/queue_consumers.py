@@ -12,7 +12,7 @@ import structlog
 from shared.messaging.backoff import Backoff
 from shared.messaging.broker_errors import LOST, in_words, unless_lost
 from shared.messaging.connection import SupervisedConnection
-from shared.messaging.frame_channel import ChannelListener, FrameChannel, ignore
+from shared.messaging.frame_channel import ChannelListener, FrameChannel
 from shared.messaging.queue_probe import QueueProbe
 from shared.messaging.supervised_channel import SupervisedChannel
 from shared.messaging.topology import declared
@@ -76,9 +76,6 @@ class QueueConsumers:
         """Why not every queue is consumed from right now; None when all are."""
         return self._channel.trouble or "; ".join(self._troubles.values()) or None
 
-    def queue_of(self, consumer_tag: str) -> str:
-        return self._queue_of[consumer_tag]
-
     def cancelled(self, consumer_tag: str) -> None:
         """The broker has cancelled this consumer."""
         queue = self._queue_of[consumer_tag]
@@ -128,7 +125,7 @@ class QueueConsumers:
             return
         tag = f"{queue}-{next(self._numbers)}"
         self._queue_of[tag] = queue
-        await unless_lost(channel.basic_consume(queue, ignore, consumer_tag=tag))
+        await unless_lost(channel.consume(queue, consumer_tag=tag))
         self._tag_of[queue] = tag
         self._troubles.pop(queue, None)
 

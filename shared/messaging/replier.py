@@ -6,13 +6,11 @@ from types import TracebackType
 from typing import Final, Self
 
 import structlog
-from aiormq.abc import DeliveredMessage
-from pamqp import commands
 
 from shared.messaging.broker_errors import unless_lost
 from shared.messaging.connection import SupervisedConnection
-from shared.messaging.envelope import Envelope
-from shared.messaging.frame_channel import FrameChannel, ignore
+from shared.messaging.envelope import Delivery, Envelope
+from shared.messaging.frame_channel import FrameChannel
 from shared.messaging.frames import publish_frames
 from shared.messaging.metrics import MessagingMetrics
 from shared.messaging.reply_address import DIRECT_REPLY_TO, direct_reply_node
@@ -20,6 +18,7 @@ from shared.messaging.supervised_channel import SupervisedChannel
 
 MAX_PENDING_BYTES: Final = 16 * 1024 * 1024
 PROBE_SECONDS: Final = 5.0
+CONSUMER: Final = "replies"
 NOBODY: Final = "reply.of-a-replier-that-looks-at-its-own-address"
 
 logger = structlog.stdlib.get_logger(__name__)
@@ -50,9 +49,9 @@ class AmqpReplier:
 
     async def reply(self, replies: Sequence[Envelope]) -> None:
         channel = self._channel.current
-        if channel is None or channel.is_closed:
+        if channel is None or not channel.is_open:
             self._drop("disconnected", len(replies))
-        elif channel.pending_bytes > MAX_PENDING_BYTES:
+        elif not channel.may_publish or channel.pending_bytes > MAX_PENDING_BYTES:
             self._drop("congested", len(replies))
         else:
             frames = [packed for reply in replies if (packed := self._packed(channel, reply))]
@@ -72,7 +71,7 @@ class AmqpReplier:
         if not self._channel.connection.hangs_up_on_unknown_nodes:
             self._node = None
             return
-        await unless_lost(channel.basic_consume(DIRECT_REPLY_TO, ignore, no_ack=True))
+        await unless_lost(channel.consume(DIRECT_REPLY_TO, consumer_tag=CONSUMER, no_ack=True))
         self._own_token = asyncio.get_running_loop().create_future()
         unwanted = Envelope(exchange="", routing_key=NOBODY, type="Probe", body=b"", reply_to=DIRECT_REPLY_TO)
         channel.write(publish_frames(channel.number, unwanted, mandatory=True, frame_max=channel.frame_max))
@@ -95,14 +94,14 @@ class AmqpReplier:
     def _drop(self, reason: str, number: int) -> None:
         self._metrics.replies_dropped.labels(reason).inc(number)
 
-    def on_delivery(self, message: DeliveredMessage) -> None:
+    def on_deliveries(self, deliveries: list[Delivery]) -> None:
         """Nothing is consumed here."""
 
-    def on_return(self, message: DeliveredMessage) -> None:
-        if isinstance(message.delivery, commands.Basic.Return) and message.delivery.routing_key != NOBODY:
+    def on_return(self, message: Delivery) -> None:
+        if message.routing_key != NOBODY:
             self._drop("unroutable", 1)
         elif self._own_token is not None and not self._own_token.done():
-            self._own_token.set_result(message.header.properties.reply_to or "")
+            self._own_token.set_result(message.reply_to or "")
 
     def on_confirm(self, tag: int, *, multiple: bool, accepted: bool) -> None:
         """Replies are not confirmed."""

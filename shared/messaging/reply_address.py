@@ -3,6 +3,7 @@
 import binascii
 import re
 from base64 import b64decode
+from functools import lru_cache
 from typing import Final
 
 MAX_BYTES: Final = 255
@@ -28,6 +29,7 @@ def is_allowed(reply_to: str) -> bool:
     return _CLIENT_QUEUE.fullmatch(reply_to) is not None or direct_reply_node(reply_to) is not None
 
 
+@lru_cache(maxsize=4096)
 def direct_reply_node(reply_to: str) -> bytes | None:
     """The (shortened) name of the broker's node that made this direct reply-to token; None when it isn't one."""
     token = _DIRECT_REPLY.fullmatch(reply_to)

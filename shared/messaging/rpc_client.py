@@ -3,20 +3,19 @@
 import asyncio
 from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 from uuid import uuid4
-
-from aiormq.abc import DeliveredMessage
 
 from shared.messaging.broker_errors import unless_lost
 from shared.messaging.connection import SupervisedConnection
-from shared.messaging.deliveries import delivery_of
 from shared.messaging.envelope import Delivery, Envelope
-from shared.messaging.frame_channel import FrameChannel, ignore
+from shared.messaging.frame_channel import FrameChannel
 from shared.messaging.frames import publish_frames
 from shared.messaging.metrics import MessagingMetrics
 from shared.messaging.reply_address import DIRECT_REPLY_TO
 from shared.messaging.supervised_channel import SupervisedChannel
+
+CONSUMER: Final = "answers"
 
 
 class RpcError(Exception):
@@ -81,6 +80,7 @@ class RpcClient:
         try:
             async with asyncio.timeout(timeout):
                 channel = await self._channel.opened()
+                await channel.writable()
                 frames = publish_frames(channel.number, request, mandatory=True, frame_max=channel.frame_max)
                 channel.write(frames)
                 answer = self._waiting[correlation_id] = asyncio.get_running_loop().create_future()
@@ -103,14 +103,14 @@ class RpcClient:
         """Why it can't ask right now; None when it can."""
         return self._channel.trouble
 
-    def on_delivery(self, message: DeliveredMessage) -> None:
-        delivery = delivery_of(message, queue=DIRECT_REPLY_TO, session=0)
-        answer = self._waiting.get(delivery.correlation_id or "")
-        if answer is not None and not answer.done():
-            answer.set_result(delivery)
+    def on_deliveries(self, deliveries: list[Delivery]) -> None:
+        for delivery in deliveries:
+            answer = self._waiting.get(delivery.correlation_id or "")
+            if answer is not None and not answer.done():
+                answer.set_result(delivery)
 
-    def on_return(self, message: DeliveredMessage) -> None:
-        answer = self._waiting.get(message.header.properties.correlation_id or "")
+    def on_return(self, message: Delivery) -> None:
+        answer = self._waiting.get(message.correlation_id or "")
         if answer is not None and not answer.done():
             where = f"exchange {message.exchange!r} with routing key {message.routing_key!r}"
             answer.set_exception(RpcUnroutableError(f"nobody receives what is sent to {where}"))
@@ -128,4 +128,4 @@ class RpcClient:
 
 
 async def _listen(channel: FrameChannel) -> None:
-    await unless_lost(channel.basic_consume(DIRECT_REPLY_TO, ignore, no_ack=True))
+    await unless_lost(channel.consume(DIRECT_REPLY_TO, consumer_tag=CONSUMER, no_ack=True))

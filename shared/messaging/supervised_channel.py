@@ -11,7 +11,8 @@ import structlog
 from shared.messaging.backoff import Backoff
 from shared.messaging.broker_errors import LOST, closing_reason, in_words, unless_lost
 from shared.messaging.connection import SupervisedConnection
-from shared.messaging.frame_channel import ChannelListener, FrameChannel, open_channel
+from shared.messaging.frame_channel import ChannelListener, FrameChannel
+from shared.messaging.open_channel import open_channel
 
 LASTING_SECONDS: Final = 10.0
 CLOSE_SECONDS: Final = 1.0

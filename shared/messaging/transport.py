@@ -1,7 +1,8 @@
 """Opens the socket for aiormq, and looks at every frame that comes in before aiormq does."""
 
 import asyncio
-from typing import Any, Final
+import struct
+from typing import Any, Final, Protocol, cast
 
 from aiormq import AMQPConnectionError, TransportFactory
 from yarl import URL
@@ -15,6 +16,13 @@ FRAME_PREFIX: Final = 7
 REFUSALS: Final = (403, 530)
 DEFAULT_HOST: Final = "localhost"
 DEFAULT_PORT: Final = 5672
+FLUSH_AT: Final = 256 * 1024
+SIGN_OF_LIFE_SECONDS: Final = 1.0
+FRAME_END: Final = 0xCE
+HEARTBEAT: Final = b"\x08\x00\x00\x00\x00\x00\x00\xce"
+_PREFIX = struct.Struct(">BHI")
+_CHANNEL_CLOSED = (b"\x00\x14\x00\x28", b"\x00\x14\x00\x29")
+"""Channel.Close and Channel.CloseOk: from now on the number means nothing, until it is used for another channel."""
 _CLOSE, _BLOCKED, _UNBLOCKED = b"\x00\x0a\x00\x32", b"\x00\x0a\x00\x3c", b"\x00\x0a\x00\x3d"
 
 
@@ -56,49 +64,137 @@ class GuardedTransport(TransportFactory):
         return reader, asyncio.StreamWriter(transport, guard, reader, loop)
 
 
-class FrameGuard(asyncio.StreamReaderProtocol):
-    """Passes on what arrives in whole frames, with what aiormq can't decode replaced (see undecodable.py).
+class FrameTaker(Protocol):
+    """Takes frames of one channel before aiormq sees them."""
 
-    This is the place where frames of a hot channel can be taken out, never to pass through aiormq at all.
+    def take(self, kind: int, buffer: bytes, start: int, end: int) -> bool:
+        """Takes the frame whose payload is `buffer[start:end]`, or answers False: then it is aiormq's."""
+
+    def hand_over(self) -> None:
+        """All that has arrived so far is taken."""
+
+    def end(self) -> None:
+        """The broker has closed the channel: nothing more comes, and nothing more may be sent."""
+
+
+class FrameGuard(asyncio.StreamReaderProtocol):
+    """Between the socket and aiormq: gives each frame to its channel's taker or else to aiormq, and writes in batches.
+
+    What goes to aiormq goes in whole frames, with what it can't decode replaced (see undecodable.py).
     """
 
     def __init__(self, reader: asyncio.StreamReader, *, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(reader, loop=loop)
+        self.takers: dict[int, FrameTaker] = {}  # by channel
         self.unblocked = asyncio.Event()
         self.unblocked.set()
         # aiormq doesn't tell what a connection.close during the handshake said.
         self.close_code: int | None = None
         self.close_text = ""
+        self._loop_of = loop
+        self._socket: asyncio.Transport | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._outgoing: list[bytes] = []
+        self._outgoing_bytes = 0
         self._rest = b""
         self._unreadable_names: set[int] = set()
+        self._passed_at = loop.time()
+
+    @property
+    def pending_bytes(self) -> int:
+        """What the socket has not taken yet."""
+        buffered = 0 if self._socket is None else self._socket.get_write_buffer_size()
+        return self._outgoing_bytes + buffered
+
+    def send(self, frames: bytes) -> None:
+        """Sends whole frames after all that was sent before, together with what else is sent in this turn of the loop.
+
+        What is sent on a lost connection is lost.
+        """
+        if not self._outgoing:
+            self._loop_of.call_soon(self._flush)
+        self._outgoing.append(frames)
+        self._outgoing_bytes += len(frames)
+        if self._outgoing_bytes > FLUSH_AT:
+            self._flush()
+
+    async def writable(self) -> None:
+        """Waits while the socket takes nothing; returns when the connection is lost, too."""
+        await self._writable.wait()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._socket = cast(asyncio.Transport, transport)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._writable.set()
 
     def data_received(self, data: bytes) -> None:
         buffer = self._rest + data if self._rest else bytes(data)
         size = len(buffer)
-        passed = position = 0
+        takers = self.takers
+        passed = position = 0  # all before `passed` is taken or passed on
         while size - position >= FRAME_PREFIX:
-            kind = buffer[position]
+            kind, channel, length = _PREFIX.unpack_from(buffer, position)
             if kind > LARGEST_FRAME_TYPE:  # "AMQP": the broker speaks another version and hangs up
                 position = size
                 break
-            end = position + FRAME_PREFIX + int.from_bytes(buffer[position + 3 : position + FRAME_PREFIX]) + 1
-            if end > size:
+            start = position + FRAME_PREFIX
+            end = start + length
+            if end >= size:
                 break
-            if kind in (METHOD_FRAME, HEADER_FRAME):
-                channel = int.from_bytes(buffer[position + 1 : position + 3])
-                payload = buffer[position + FRAME_PREFIX : end - 1]
-                instead = self._method(channel, payload) if kind == METHOD_FRAME else self._header(channel, payload)
-                if instead is not None:
-                    super().data_received(buffer[passed:position] + instead)
-                    passed = end
-            position = end
-        if position > passed:
-            super().data_received(buffer[passed:position])
+            taker = takers.get(channel)
+            if taker is not None and buffer[end] == FRAME_END and taker.take(kind, buffer, start, end):
+                if passed < position:
+                    self._pass_on(buffer[passed:position])
+                passed = end + 1
+            elif (instead := self._instead(kind, channel, buffer, start, end)) is not None:
+                self._pass_on(buffer[passed:position] + instead)
+                passed = end + 1
+            position = end + 1
+        if passed < position:
+            self._pass_on(buffer[passed:position])
         self._rest = buffer[position:]
+        for taker in takers.values():
+            taker.hand_over()
+        self._show_life()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._socket = None
         self.unblocked.set()
+        self._writable.set()
         super().connection_lost(exc)
+
+    def _flush(self) -> None:
+        if self._outgoing:
+            frames = b"".join(self._outgoing)
+            self._outgoing.clear()
+            self._outgoing_bytes = 0
+            if self._socket is not None and not self._socket.is_closing():
+                self._socket.write(frames)
+
+    def _pass_on(self, frames: bytes) -> None:
+        super().data_received(frames)
+        self._passed_at = self._loop_of.time()
+
+    def _show_life(self) -> None:
+        """aiormq takes a connection for dead on which it sees nothing, and a busy broker sends no heartbeats."""
+        if self.takers and self._loop_of.time() - self._passed_at > SIGN_OF_LIFE_SECONDS:
+            self._pass_on(HEARTBEAT)
+
+    def _instead(self, kind: int, channel: int, buffer: bytes, start: int, end: int) -> bytes | None:
+        """What aiormq gets in the place of this frame; None when it gets the frame itself."""
+        if kind == METHOD_FRAME:
+            return self._method(channel, buffer[start:end])
+        if kind == HEADER_FRAME:
+            return self._header(channel, buffer[start:end])
+        return None
 
     def _method(self, channel: int, payload: bytes) -> bytes | None:
         if channel == 0:
@@ -109,6 +205,11 @@ class FrameGuard(asyncio.StreamReaderProtocol):
                 self.unblocked.clear()
             elif payload.startswith(_UNBLOCKED):
                 self.unblocked.set()
+            return None
+        if payload.startswith(_CHANNEL_CLOSED):
+            if (taker := self.takers.pop(channel, None)) is not None:
+                taker.hand_over()
+                taker.end()
             return None
         readable = readable_delivery(payload)
         if readable is None:

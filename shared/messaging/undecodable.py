@@ -14,7 +14,6 @@ MARKER: Final = "x-undecodable"
 MAX_PROPERTY_BYTES: Final = 32 * 1024
 MAX_DEPTH: Final = 16
 
-_MARKER_BYTES = MARKER.encode()
 _HEADERS_FLAG, _TIMESTAMP_FLAG, _MORE_FLAGS = 0x2000, 0x0040, 0x0001
 _FLAGS_AT, _PROPERTIES_AT = 12, 14
 _DELIVER = b"\x00\x3c\x00\x3c"
@@ -30,8 +29,6 @@ def undecodable_reason(payload: bytes) -> str | None:
     flags = int.from_bytes(payload[_FLAGS_AT:_PROPERTIES_AT])
     if not flags & (_HEADERS_FLAG | _TIMESTAMP_FLAG | _MORE_FLAGS) and payload[_PROPERTIES_AT:].isascii():
         return None  # short texts only: nothing in them can fail
-    if _MARKER_BYTES in payload:
-        return f"header {MARKER} is reserved"
     content = header.ContentHeader()
     try:
         content.unmarshal(payload)
@@ -41,9 +38,10 @@ def undecodable_reason(payload: bytes) -> str | None:
         return "headers are nested too deep"
     except (OverflowError, OSError, ValueError, struct.error, ArithmeticError):
         return "a property or header has a value out of range"
-    if not _is_shallow(content.properties.headers):
+    headers = content.properties.headers
+    if not _is_shallow(headers):
         return "headers are nested too deep"
-    return None
+    return f"header {MARKER} is reserved" if headers and MARKER in headers else None
 
 
 def readable_header(channel: int, payload: bytes, reason: str) -> bytes:
@@ -75,11 +73,12 @@ def readable_delivery(payload: bytes) -> bytes | None:
         exchange.decode()
         key.decode()
     except UnicodeDecodeError:
-        return b"".join((payload[:exchange_at], names[:1], _ascii(exchange), names[cut : cut + 1], _ascii(key)))
+        return b"".join((payload[:exchange_at], names[:1], ascii_only(exchange), names[cut : cut + 1], ascii_only(key)))
     return None
 
 
-def _ascii(text: bytes) -> bytes:
+def ascii_only(text: bytes) -> bytes:
+    """The text with `?` for each byte that is not ASCII."""
     return bytes(byte if byte < 0x80 else 0x3F for byte in text)
 
 

@@ -15,6 +15,7 @@ from shared.messaging.envelope import Delivery, Envelope
 from shared.messaging.management_api import ManagementApi
 from shared.messaging.ports import BatchConsumer, Publisher
 from shared.messaging.publisher import AmqpPublisher
+from shared.messaging.transport_path import TransportPath
 from tests.support.fake_broker import FakeBroker
 
 PATIENCE = 20.0
@@ -63,10 +64,11 @@ class FakeStage:
 class RabbitStage:
     """A vhost of its own on a real broker."""
 
-    def __init__(self, amqp_url: str, api: ManagementApi, vhost: str) -> None:
+    def __init__(self, amqp_url: str, api: ManagementApi, vhost: str, path: TransportPath) -> None:
         self.url = amqp_url.rstrip("/") + "/" + vhost
         self.vhost = vhost
         self.api = api
+        self.path = path
 
     async def declare_queue(self, name: str, queue_type: str = "quorum") -> None:
         arguments: FieldTable = {"x-queue-type": queue_type}
@@ -96,7 +98,7 @@ class RabbitStage:
             return declared.declaration_result.message_count or 0
 
     def connection(self, name: str = "test", **options: Any) -> SupervisedConnection:
-        return SupervisedConnection(self.url, name=name, **options)
+        return SupervisedConnection(self.url, name=name, path=self.path, **options)
 
     @asynccontextmanager
     async def publisher(self, **options: Any) -> AsyncIterator[AmqpPublisher]:
@@ -117,12 +119,14 @@ class RabbitStage:
 
 
 @asynccontextmanager
-async def rabbit_stage(amqp_url: str, api_url: str) -> AsyncIterator[RabbitStage]:
+async def rabbit_stage(
+    amqp_url: str, api_url: str, path: TransportPath = TransportPath.FAST
+) -> AsyncIterator[RabbitStage]:
     vhost = f"messaging-{uuid4().hex[:12]}"
     async with ManagementApi(api_url) as api:
         await api.put("vhosts", vhost, body={})
         try:
-            yield RabbitStage(amqp_url, api, vhost)
+            yield RabbitStage(amqp_url, api, vhost, path)
         finally:
             await api.delete("vhosts", vhost)
 

@@ -7,6 +7,7 @@ import pytest
 
 from deploy.native.stack import NativeStack
 from shared.messaging.rpc_client import RpcConnectionLostError, RpcError
+from shared.messaging.transport_path import TransportPath
 from tests.integration.messaging.stages import PATIENCE, RabbitStage, message, messages, numbers, rabbit_stage, take
 from tests.integration.messaging.test_rpc import answering, ask, asking, echo
 from tests.support.stack import servers_admin_urls
@@ -24,9 +25,12 @@ async def restart(servers: NativeStack) -> None:
     await asyncio.to_thread(servers.start, RABBITMQ)
 
 
-async def test_what_was_confirmed_survives_a_killed_broker_and_is_consumed(servers: NativeStack) -> None:
+@pytest.mark.parametrize("path", TransportPath)
+async def test_what_was_confirmed_survives_a_killed_broker_and_is_consumed(
+    servers: NativeStack, path: TransportPath
+) -> None:
     urls = servers_admin_urls(servers)
-    async with rabbit_stage(urls.amqp, urls.rabbitmq_api) as rabbit:
+    async with rabbit_stage(urls.amqp, urls.rabbitmq_api, path) as rabbit:
         await rabbit.declare_queue("q")
         await asyncio.sleep(REGISTERED_SECONDS)
         confirmed: set[int] = set()
@@ -62,9 +66,10 @@ async def test_what_was_confirmed_survives_a_killed_broker_and_is_consumed(serve
     assert len(confirmed) > 1000
 
 
-async def test_a_broker_that_hangs_is_noticed_by_its_silence(servers: NativeStack) -> None:
+@pytest.mark.parametrize("path", TransportPath)
+async def test_a_broker_that_hangs_is_noticed_by_its_silence(servers: NativeStack, path: TransportPath) -> None:
     urls = servers_admin_urls(servers)
-    async with rabbit_stage(urls.amqp, urls.rabbitmq_api) as rabbit:
+    async with rabbit_stage(urls.amqp, urls.rabbitmq_api, path) as rabbit:
         await rabbit.declare_queue("q")
         async with rabbit.connection("impatient", heartbeat_seconds=1, connect_timeout=1.0) as connection:
             assert connection.trouble is None
@@ -81,9 +86,12 @@ async def test_a_broker_that_hangs_is_noticed_by_its_silence(servers: NativeStac
         await rabbit_still_works(rabbit)
 
 
-async def test_calls_fail_at_once_when_the_broker_is_killed_and_work_after_it_is_back(servers: NativeStack) -> None:
+@pytest.mark.parametrize("path", TransportPath)
+async def test_calls_fail_at_once_when_the_broker_is_killed_and_work_after_it_is_back(
+    servers: NativeStack, path: TransportPath
+) -> None:
     urls = servers_admin_urls(servers)
-    async with rabbit_stage(urls.amqp, urls.rabbitmq_api) as rabbit:
+    async with rabbit_stage(urls.amqp, urls.rabbitmq_api, path) as rabbit:
         await rabbit.declare_queue("queries", "classic")
         async with asking(rabbit) as rpc:
             call = asyncio.create_task(rpc.call(ask(), timeout=100, expires=False))

@@ -89,6 +89,30 @@ async def test_a_missing_exchange_is_trouble_and_leaves_the_next_batch_unharmed(
         assert publisher.trouble is None
 
 
+async def test_what_is_written_while_the_broker_closes_the_channel_does_not_cost_the_connection(
+    rabbit: RabbitStage,
+) -> None:
+    """Whoever writes to a channel after its channel.close-ok is disconnected."""
+    await rabbit.declare_queue("q")
+    wrong = replace(message(1), exchange="missing")
+    async with rabbit.connection() as connection, AmqpPublisher(connection, timeout=0.5) as publisher:
+        opened = await connection.opened()
+
+        async def keep_on() -> None:
+            while True:
+                await publisher._channel.opened()
+                publishing = [asyncio.create_task(publisher.publish([message(2)])) for _ in range(20)]
+                await asyncio.sleep(0)
+                await asyncio.wait(publishing, timeout=0.001)
+
+        writing = asyncio.create_task(keep_on())
+        for _ in range(15):
+            await publisher.publish([wrong])
+        writing.cancel()
+        assert await connection.opened() is opened
+        assert opened.is_opened
+
+
 async def test_a_cut_connection_leaves_unconfirmed_what_was_under_way_and_comes_back(rabbit: RabbitStage) -> None:
     await rabbit.declare_queue("q")
     async with rabbit.publisher(timeout=15.0) as publisher, rabbit.consumer(["q"]) as consumer:

@@ -255,5 +255,5 @@ class RabbitStageAs(RabbitStage):
     """The same vhost as another user."""
 
     def __init__(self, stage: RabbitStage, url: str) -> None:
-        super().__init__(stage.url, stage.api, stage.vhost)
+        super().__init__(stage.url, stage.api, stage.vhost, stage.path)
         self.url = url
