@@ -7,18 +7,16 @@ from types import TracebackType
 from typing import Self
 from uuid import UUID
 
-from aiormq.abc import DeliveredMessage
-
 from shared.messaging.broker_errors import unless_lost
 from shared.messaging.connection import SupervisedConnection
-from shared.messaging.deliveries import delivery_of
 from shared.messaging.envelope import Delivery, Envelope
-from shared.messaging.frame_channel import FrameChannel, ignore
+from shared.messaging.frame_channel import FrameChannel
 from shared.messaging.frames import publish_frames
 from shared.messaging.supervised_channel import SupervisedChannel
 
 MOST_UNREAD = 10_000
 """Messages for one live query that its reader has not taken: it then begins anew where he stands."""
+CONSUMER = "live queries"
 UNUSED_MS = 60_000
 """After that long without a consumer the broker deletes the queue, should it have missed our end."""
 
@@ -92,20 +90,21 @@ class LiveLink:
             raise LinkLostError("no connection to the broker")
         request = replace(request, reply_to=self._reply_to, correlation_id=correlation_id)
         frames = publish_frames(channel.number, request, mandatory=True, frame_max=channel.frame_max)
+        await channel.writable()
         try:
-            await unless_lost(asyncio.shield(channel.write(frames)))
+            channel.write(frames)
         except ConnectionError as error:
             raise LinkLostError(str(error)) from error
 
-    def on_delivery(self, message: DeliveredMessage) -> None:
-        delivery = delivery_of(message, queue=self._reply_to, session=0)
-        inbox = self._inboxes.get(delivery.correlation_id or "")
-        if inbox is not None and not inbox.put(delivery):
-            self.forget(delivery.correlation_id or "")
-            inbox.fail(LinkLostError("too much is unread"))
+    def on_deliveries(self, deliveries: list[Delivery]) -> None:
+        for delivery in deliveries:
+            inbox = self._inboxes.get(delivery.correlation_id or "")
+            if inbox is not None and not inbox.put(delivery):
+                self.forget(delivery.correlation_id or "")
+                inbox.fail(LinkLostError("too much is unread"))
 
-    def on_return(self, message: DeliveredMessage) -> None:
-        inbox = self._inboxes.get(message.header.properties.correlation_id or "")
+    def on_return(self, message: Delivery) -> None:
+        inbox = self._inboxes.get(message.correlation_id or "")
         if inbox is not None:
             inbox.fail(UnroutableError())
 
@@ -125,7 +124,7 @@ class LiveLink:
         await unless_lost(
             channel.queue_declare(self._reply_to, durable=True, auto_delete=True, arguments={"x-expires": UNUSED_MS})
         )
-        await unless_lost(channel.basic_consume(self._reply_to, ignore, no_ack=True))
+        await unless_lost(channel.consume(self._reply_to, consumer_tag=CONSUMER, no_ack=True))
 
     def _lost(self) -> None:
         inboxes, self._inboxes = self._inboxes, {}
