@@ -73,6 +73,9 @@ bench-drains: prepare ## DRAINS=200 drains in a row, none of which may stall
 profile: prepare ## a drain under py-spy: flame graphs in .native/profile; FORMAT=speedscope, NATIVE=1
 	@$(VENV)/python -m tests.benchmarks.profile --format $(or $(FORMAT),flamegraph) $(if $(NATIVE),--native)
 
+scale-live: prepare ## live queries, read your writes, pages and searches at scale; ONLY=live,writes,pages USERS=1000000
+	@$(VENV)/python -m tests.scale.live --only '$(or $(ONLY),live,writes,pages)' --users $(or $(USERS),1000000)
+
 lint: venv-dev ## style, format, types, import rules
 	@$(VENV)/ruff check .
 	@$(VENV)/ruff format --check .
@@ -89,7 +92,7 @@ lock: ## write the lock files anew from pyproject.toml (needs uv)
 	@uv pip compile -q --upgrade $(LOCK_OPTIONS) --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	@cd tests/benchmarks/peers && uv pip compile -q --upgrade $(LOCK_OPTIONS) requirements.in -o requirements.lock
 
-.PHONY: prepare venv-dev bench bench-drains scale-rebuild profile
+.PHONY: prepare venv-dev bench bench-drains scale-rebuild scale-live profile
 prepare:
 	@$(DEPLOY) prepare
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from services.query.live.live_queries import LiveQueries
 from services.query.mongo.catalogue_watch import CatalogueWatch
 from services.query.projector.folded_projection import FoldedProjection
 from services.query.projector.pausable_projector import PausableProjector
@@ -28,6 +29,7 @@ class QueryService:
         folded: Mapping[str, FoldedProjection],
         watch: CatalogueWatch,
         jobs: JobWorker,
+        live: LiveQueries,
         http_port: int,
         drain_seconds: float,
     ) -> None:
@@ -35,6 +37,7 @@ class QueryService:
         self._responders = responders
         self._watch = watch
         self._jobs = jobs
+        self._live = live
         self._drain_seconds = max(0.0, drain_seconds - LEAVING_SECONDS)
         self.bus = bus
         self.folded = folded
@@ -49,6 +52,7 @@ class QueryService:
             working.append(tasks.start(self._jobs.run(stop), name="jobs"))
             working += [tasks.start(responder.run(), name="responder") for responder in self._responders]
             tasks.start(self._watch.run(stop), name="mongodb watch")
+            working.append(tasks.start(self._live.run(stop), name="live queries"))
             await stop.wait()
             for projector in self._projectors:
                 projector.stop()

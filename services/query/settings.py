@@ -31,6 +31,10 @@ class QuerySettings(ServiceSettings):
     """How long a process goes by what it has read in the catalogue; the same for all. A change of generations takes
     three times as long.
     """
+    max_live_queries: int = Field(default=2_000, ge=0)
+    """That this process follows."""
+    max_live_queries_per_asker: int = Field(default=500, ge=0)
+    """Of them with the same reply address."""
 
     @property
     def broker(self) -> str:

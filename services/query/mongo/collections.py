@@ -19,6 +19,7 @@ FIRST_GENERATION = 1
 CATALOGUE = "read_models"
 PARKED = "parked"
 JOBS = "projection_jobs"
+SUBSCRIPTIONS = "subscriptions"
 LEASE_SECONDS = 5.0
 """How long a process may go by what it has read in the catalogue. Whoever changes that waits as long before he counts
 on everybody's knowing it.
@@ -113,6 +114,11 @@ class Collections:
     @property
     def jobs(self) -> Collection:
         return self.database[JOBS]
+
+    @property
+    def subscriptions(self) -> Collection:
+        """Live queries that some process holds."""
+        return self.database[SUBSCRIPTIONS]
 
 
 def generation_name(model: str, number: int) -> str:

@@ -7,7 +7,7 @@ first that could not be applied), `reason`, `detail`, `since`, `attempts`, and `
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
-from pymongo import UpdateOne
+from pymongo import ASCENDING, UpdateOne
 
 from services.query.mongo.collections import Collection
 from services.query.projector.fold import Failure
@@ -51,6 +51,15 @@ class Parking:
     async def unpark(self, aggregate_id: str) -> None:
         """Ends a healing; does nothing when the aggregate was parked again meanwhile. Raises PyMongoError."""
         await self._parked.delete_one({"_id": self._id(aggregate_id), "healing": True})
+
+    async def since(self, aggregate_id: str | None) -> datetime | None:
+        """Since when this aggregate (None: the one that is parked longest) is parked; None when it is not.
+
+        Raises PyMongoError.
+        """
+        which = {"model": self._model} if aggregate_id is None else {"_id": self._id(aggregate_id)}
+        entry = await self._parked.find_one(which, {"since": 1}, sort=[("since", ASCENDING)])
+        return None if entry is None else entry["since"]
 
     async def failure(self, aggregate_id: str) -> Failure | None:
         """Why it is parked; None when it is not. Raises PyMongoError."""

@@ -18,6 +18,7 @@ from services.query.rebuild.job_worker import JobWorker
 from services.query.rebuild.jobs import Jobs
 from shared.contracts.answer import Answered, Failed
 from shared.contracts.control.projections import RebuildProjection
+from tests.integration.query.query_scene import at_once
 from tests.unit.query.fake_log_reader import FakeLogReader
 
 LEASE = 0.15
@@ -34,7 +35,7 @@ class Process:
         self.catalogue = Catalogue(self.collections)
         self.context = Context(self.collections, self.jobs, self.catalogue, log, log)
         self.controls = ProjectionControls(self.context, {model.name: model for model in READ_MODELS})
-        self.models = LiveModels(self.collections, log)
+        self.models = LiveModels(self.collections, log, lambda _model: at_once)
         self._live = {name: self.models.folded(model) for name, model in FOLDED.items()}
 
     def live(self, name: str) -> LiveFoldedModel:
