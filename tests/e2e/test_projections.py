@@ -6,6 +6,7 @@ import os
 import sys
 import uuid
 from asyncio.subprocess import PIPE
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import pytest
 from pymongo import AsyncMongoClient
 
 from shared.client import CqrsClient
+from shared.contracts.answer import Answered
 from shared.contracts.commands import CreateUser, RenameUser
+from shared.contracts.queries import GetUserById
 from tests.scale.traffic import Traffic
 
 ROOT = Path(__file__).parents[2]
@@ -98,6 +101,49 @@ async def test_damaged_documents_are_named_and_mended(
         assert (code, job["report"]["repaired"]) == (0, 3), err
         code, job, err = await projection("verify", model)
         assert (code, job["report"]["differences"]) == (0, 0), err
+
+
+@pytest.mark.timeout(300)
+async def test_live_answers_go_on_over_a_rebuild_and_are_told_what_a_repair_takes_back(
+    stack_env: dict[str, str], projection: Operator
+) -> None:
+    alice, _ = await two_users(stack_env)
+    heard: list[int] = []
+
+    async def listen(client: CqrsClient) -> None:
+        async for answer in client.subscribe(GetUserById(user_id=alice)):
+            assert isinstance(answer, Answered)
+            heard.append(answer.data.version)
+
+    async with CqrsClient.connect(stack_env["CQRS_AMQP_URL"]) as client:
+        listening = asyncio.create_task(listen(client))
+        rebuilding = asyncio.create_task(projection("rebuild", "users"))
+        version = 2
+        while not rebuilding.done() or version < 10:
+            version += 1
+            await client.send_and_wait(RenameUser(user_id=alice, name=f"Al {version}"))
+            await asyncio.sleep(0.2)
+        code, job, err = await rebuilding
+        assert code == 0, err
+        await until(lambda: heard[-1:] == [version])
+        assert heard == list(range(heard[0], version + 1)), "each version once, whichever generation it came from"
+
+        async with AsyncMongoClient[dict[str, Any]](stack_env["CQRS_MONGO_URL"]) as mongo:
+            documents = mongo.get_default_database("cqrs")[f"users.g{job['target']}"]
+            await documents.update_one({"_id": alice}, {"$inc": {"version": 5}})
+        await until(lambda: heard[-1:] == [version + 5])
+        assert (await projection("verify", "users", "--repair"))[0] == 0
+        await until(lambda: heard[-1:] == [version])
+        await client.send_and_wait(RenameUser(user_id=alice, name="Al again"))
+        await until(lambda: heard[-1:] == [version + 1])
+        listening.cancel()
+    assert (await projection("rollback", "users"))[0] == 0
+
+
+async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.05)
 
 
 @pytest.mark.timeout(120)

@@ -55,17 +55,21 @@ async def test_a_paused_model_rests_in_all_processes_and_goes_on_where_it_was(
         await world.emit([renamed("alice", 2, "Al")])
         history = await world.ask("GetUserHistory", seen, user_id="alice")
         stale = await world.ask("GetUserById", hurried, user_id="alice")
+        behind = await world.ask("GetUserById", {"max-staleness-ms": 0, "max-wait-ms": 100}, user_id="alice")
         old = await world.ask("GetUserById", user_id="alice")
 
         assert len(history["data"]["items"]) == 2, "the others go on"
         assert stale["error"]["code"] == "stale_read"
         assert "it is paused" in stale["error"]["message"]
+        assert (behind["error"]["code"], "is paused" in behind["error"]["message"]) == ("stale_read", True)
         assert old["data"]["version"] == 1
         assert await notes(one) == await notes(other) == (200, {"projection users": "paused"})
 
         await tell(world, "ResumeProjection", model="users")
         fresh = await world.ask("GetUserById", seen, user_id="alice")
         assert fresh["data"]["name"] == "Al"
+        complete = await world.ask("GetUserById", {"max-staleness-ms": 0, "max-wait-ms": 5000}, user_id="alice")
+        assert complete["status"] == "ok"
         assert (await notes(one))[1] == {}
 
 

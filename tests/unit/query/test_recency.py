@@ -22,7 +22,9 @@ class Scene:
         self.gone = False
         self.sent = 0
         self.parked: dict[str, datetime] = {}
-        self.recency = Recency("users", self.mark, self.parked_since, backoff=Backoff(first=0.001, longest=0.01))
+        self.paused = False
+        backoff = Backoff(first=0.001, longest=0.01)
+        self.recency = Recency("users", self.mark, self.parked_since, lambda: self.paused, backoff=backoff)
 
     async def mark(self) -> None:
         self.sent += 1
@@ -66,6 +68,18 @@ async def test_without_a_demand_nothing_is_waited_for_and_nothing_sent(scene: Sc
     assert await code(scene, ANY_STATE) is None
 
     assert scene.sent == 0
+
+
+async def test_a_model_that_is_paused_is_behind_and_no_markers_gather_in_its_queue(scene: Scene) -> None:
+    scene.paused = True
+
+    stale = await scene.recency.wait(Demand(max_staleness=0.0, max_wait=0.05))
+
+    assert isinstance(stale, Failed)
+    assert (stale.error.code, "is paused" in stale.error.message) == ("stale_read", True)
+    assert scene.sent == 0
+    scene.paused = False
+    assert await code(scene, FRESH_NOW) is None
 
 
 async def test_nothing_is_known_until_a_marker_has_passed(scene: Scene) -> None:
