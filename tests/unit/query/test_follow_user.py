@@ -7,6 +7,7 @@ from services.query.domain_event import DomainEvent
 from services.query.freshness.demand import Demand
 from services.query.live.change import Change
 from services.query.live.follower import Beginning, Update
+from services.query.mongo.collections import Collection
 from services.query.projector.event_log import EventLogUnavailableError
 from services.query.projector.fold import fold
 from services.query.read_model import Document
@@ -52,7 +53,7 @@ class Scene:
         return self.document
 
     @staticmethod
-    def source() -> None:
+    def source() -> Collection:
         raise AssertionError("nobody asks for the collection here")
 
     async def begin(self, token: str | None = None) -> Beginning:
