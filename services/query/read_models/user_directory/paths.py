@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from services.query.read_models.user_directory.pairs import are_whole, pairs, ranges_of
+from services.query.read_models.user_directory.pairs import are_whole, leads, pairs, ranges_of
 
 MOST_PAIRED = 4
 """Of many prefixes the longest lead: they are the rarest, most often."""
@@ -36,5 +36,6 @@ def paths(asked: Sequence[str]) -> list[Path]:
     along_pairs = [
         Path("pairs", ranges_of(*both), tuple(asked), is_exact=len(asked) == 2 and are_whole(*both))
         for both in combinations(leading, 2)
+        if leads(both[0])
     ]
     return along_words + along_pairs

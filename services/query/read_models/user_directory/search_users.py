@@ -68,7 +68,7 @@ class SearchUsersHandler:
 
 
 async def _guess(directory: Collection, path: Path, asked: Sequence[str], count: int) -> list[Found] | None:
-    """The first page along the path of a pair, where nearly all are who is sought, as most often; else None."""
+    """The first page along the last path, a pair's where there is one, when many there are who is sought; else None."""
     most = count if path.is_exact else count + GUESSED
     reads = (directory.find(**entries(path, start, None, ()), limit=most).to_list() for start in path.beginnings)
     found: list[Found] = []
