@@ -130,7 +130,9 @@ async def test_live_answers_go_on_over_a_rebuild_and_are_told_what_a_repair_take
 
         async with AsyncMongoClient[dict[str, Any]](stack_env["CQRS_MONGO_URL"]) as mongo:
             documents = mongo.get_default_database("cqrs")[f"users.g{job['target']}"]
-            await documents.update_one({"_id": alice}, {"$inc": {"version": 5}})
+            document = await documents.find_one({"_id": alice})
+            assert document is not None
+            await documents.replace_one({"_id": alice}, document | {"version": version + 5})
         await until(lambda: heard[-1:] == [version + 5])
         assert (await projection("verify", "users", "--repair"))[0] == 0
         await until(lambda: heard[-1:] == [version])
