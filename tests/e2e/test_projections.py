@@ -140,6 +140,7 @@ async def test_live_answers_go_on_over_a_rebuild_and_are_told_what_a_repair_take
         await until(lambda: heard[-1:] == [version + 1])
         listening.cancel()
     assert (await projection("rollback", "users"))[0] == 0
+    assert (await projection("prune", "users", "--yes"))[0] == 0
 
 
 async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
