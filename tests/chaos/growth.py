@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
@@ -37,6 +37,14 @@ ALLOWED_PER_HOUR = {
 }
 CERTAIN = 3.0
 """Standard deviations: with 18 slopes in a run, chance alone would find one in 40 runs, were it not for the bounds."""
+
+
+STEADY = 0.1
+"""Of a life's whole rise, what each quarter of it must add to the one before. A leak goes on; a process that has taken
+over another's partitions, or opened one more pooled connection, has taken a step and stays there. (A step is in two
+quarters at most, where it falls into the midst of one.)
+"""
+ENOUGH_SAMPLES = 8
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,7 @@ class Growth:
             if (slope := self.slope(part, figure)) is not None
             and slope > ALLOWED_PER_HOUR[figure]
             and self.certainty(part, figure) > CERTAIN
+            and self.is_steady(part, figure)
         ]
         return [Violation("memory, descriptors and tasks do not grow", grown)] if grown else []
 
@@ -109,6 +118,13 @@ class Growth:
             score += sum((later > earlier) - (later < earlier) for earlier, later in combinations(values, 2))
             variance += count * (count - 1) * (2 * count + 5) / 18
         return score / math.sqrt(variance) if variance else 0.0
+
+    def is_steady(self, part: str, figure: str) -> bool:
+        """Whether it grew from each quarter of a life to the next; for each of them the median life is asked."""
+        lives = [judged(life) for life in self.lives[part].values()]
+        rises = [list(_rises(life, figure)) for life in lives if len(life) >= ENOUGH_SAMPLES]
+        usual = [statistics.median(of_each) for of_each in zip(*rises, strict=True)]
+        return bool(usual) and min(usual) > STEADY * sum(usual) > 0
 
     def table(self) -> Iterator[str]:
         """A line for each part: its longest life, without its warm-up, in quarters (a step is seen from a slope), and
@@ -143,6 +159,15 @@ def _slopes(life: Sequence[Sample], figure: str) -> Iterator[float]:
     for earlier, later in combinations(life, 2):
         if later.at - earlier.at >= APART_SECONDS:
             yield (later.figures[figure] - earlier.figures[figure]) / (later.at - earlier.at)
+
+
+def _rises(life: Sequence[Sample], figure: str) -> Iterator[float]:
+    """From the median of each quarter of the samples to that of the next."""
+    values = [sample.figures[figure] for sample in life]
+    cuts = [len(values) * part // 4 for part in range(5)]
+    medians = [statistics.median(values[begin:end]) for begin, end in pairwise(cuts)]
+    for earlier, later in pairwise(medians):
+        yield later - earlier
 
 
 def _quarters(life: Sequence[Sample], figure: str, scale: float, digits: int) -> str:

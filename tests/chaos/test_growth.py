@@ -48,8 +48,18 @@ def test_a_leak_is_named(leak: dict[str, float], named: str) -> None:
 
 
 def test_a_leak_is_seen_over_many_short_lives() -> None:
-    assert growth(*(life(300, {"memory": 120e6}, seed=n) for n in range(6))).violations()
-    assert not growth(*(life(300, seed=n) for n in range(6))).violations()
+    assert growth(*(life(300, {"memory": 120e6}, seed=n) for n in range(16))).violations()
+    assert not growth(*(life(300, seed=n) for n in range(16))).violations()
+
+
+@pytest.mark.parametrize("at", [300, 900, 1500])
+def test_a_step_is_no_growth(at: int) -> None:
+    stepped = [
+        Sample(each.at, {name: value * (1.2 if each.at >= at else 1) for name, value in each.figures.items()})
+        for each in life(1800)
+    ]
+    assert growth(stepped).violations() == []
+    assert growth(*(stepped for _ in range(4))).violations() == []
 
 
 def test_what_a_process_takes_to_warm_up_is_no_growth() -> None:

@@ -18,7 +18,7 @@ FEW = (
 )
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)  # takes less than two minutes; one core of a busy machine takes four
 async def test_every_promise_holds_while_a_handful_of_faults_strike(tmp_path: Path) -> None:
     plan = Plan(seed=7, minutes=1.0, faults=chosen(FEW), mixed=False)
 

@@ -127,6 +127,10 @@ class FoldedProjection:
         new = {key for key, events in pending.items() if hopeful and any(event.version == 1 for event in events)}
         loaded = await _load(target, [key for key in pending if key not in new])
         folded = {key: fold(self._model, loaded.get(key), events, check) for key, events in pending.items()}
+        # A first version may also have come again: what it seems to lack, or to fail at, the document may have.
+        if doubtful := [key for key in new if folded[key].beyond_gap or folded[key].failure]:
+            loaded |= await _load(target, doubtful)
+            folded |= {key: fold(self._model, loaded.get(key), pending[key], check) for key in doubtful}
         this = _Round(target, loaded, folded)
         gaps = {key: result for key, result in folded.items() if result.beyond_gap}
         if gaps:

@@ -94,6 +94,26 @@ async def test_duplicates_change_nothing(scene: Scene) -> None:
     assert scene.log.asked == []
 
 
+async def test_a_first_version_that_comes_again_beside_newer_ones_is_no_gap(scene: Scene) -> None:
+    """What lies between stands in the document: the log, which may be away, is not asked."""
+    await scene.projection.apply(ALICE[:3])
+
+    tally = await scene.projection.apply([ALICE[0], *ALICE[3:]])
+
+    assert await scene.users() == {"alice": ALICE_AT_5}
+    assert (tally.applied, tally.duplicate) == (2, 1)
+    assert scene.log.asked == []
+
+
+async def test_a_first_version_that_comes_again_and_can_not_be_read_parks_nobody(scene: Scene) -> None:
+    await scene.projection.apply(ALICE)
+
+    await scene.projection.apply([event("UserCreated", "alice", 1, name=7)])
+
+    assert await scene.users() == {"alice": ALICE_AT_5}
+    assert await scene.parked() == {}
+
+
 async def test_an_old_version_with_another_content_changes_nothing(scene: Scene) -> None:
     await scene.projection.apply(ALICE)
 
