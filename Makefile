@@ -64,11 +64,17 @@ hostile: prepare ## the 66 bad inputs beside good traffic; ONLY=7,55 chooses, CQ
 bench: prepare ## everything measured beside the peers: ROUNDS=5, ONLY=drain,rpc,... (tests/benchmarks/README.md)
 	@$(VENV)/python -m tests.benchmarks --rounds $(or $(ROUNDS),5) --only '$(ONLY)' --scale $(or $(SCALE),1) $(if $(KEEP),--keep)
 
+scale-rebuild: prepare ## rebuild users from EVENTS=1000000 events: idle, under traffic, killed halfway
+	@$(VENV)/python -m tests.scale --events $(or $(EVENTS),1000000)
+
 bench-drains: prepare ## DRAINS=200 drains in a row, none of which may stall
 	@$(VENV)/python -m tests.benchmarks.drains --drains $(or $(DRAINS),200)
 
 profile: prepare ## a drain under py-spy: flame graphs in .native/profile; FORMAT=speedscope, NATIVE=1
 	@$(VENV)/python -m tests.benchmarks.profile --format $(or $(FORMAT),flamegraph) $(if $(NATIVE),--native)
+
+scale-live: prepare ## live queries, read your writes, pages and searches at scale; ONLY=live,writes,pages USERS=1000000
+	@$(VENV)/python -m tests.scale.live --only '$(or $(ONLY),live,writes,pages)' --users $(or $(USERS),1000000)
 
 lint: venv-dev ## style, format, types, import rules
 	@$(VENV)/ruff check .
@@ -86,7 +92,7 @@ lock: ## write the lock files anew from pyproject.toml (needs uv)
 	@uv pip compile -q --upgrade $(LOCK_OPTIONS) --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	@cd tests/benchmarks/peers && uv pip compile -q --upgrade $(LOCK_OPTIONS) requirements.in -o requirements.lock
 
-.PHONY: prepare venv-dev bench bench-drains profile
+.PHONY: prepare venv-dev bench bench-drains scale-rebuild scale-live profile
 prepare:
 	@$(DEPLOY) prepare
 

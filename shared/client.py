@@ -14,7 +14,9 @@ from shared.client_errors import (
     NotConnectedError,
     QueryNotSentError,
 )
-from shared.client_messages import Question, ViewT, command_envelope, query_envelope, read_answer
+from shared.client_live import LEASE, LiveAnswers
+from shared.client_live_link import LiveLink
+from shared.client_messages import LiveQuestion, Question, UpdateT, ViewT, command_envelope, query_envelope, read_answer
 from shared.client_subscription import subscription
 from shared.client_tokens import SeenVersions
 from shared.contracts.answer import Answered, Failed
@@ -49,6 +51,7 @@ class CqrsClient:
         publisher: CommandPublisher,
         caller: Caller,
         subscribe: Subscribe,
+        live: LiveLink,
         *,
         read_your_writes: bool = True,
         new_id: Callable[[], UUID] = uuid7,
@@ -57,6 +60,7 @@ class CqrsClient:
         self._publisher = publisher
         self._caller = caller
         self._subscribe = subscribe
+        self._live = live
         self._seen = SeenVersions() if read_your_writes else None
         self._new_id = new_id
         self._resend_after = resend_after
@@ -84,7 +88,8 @@ class CqrsClient:
             def subscribe(keys: Sequence[str]) -> AbstractAsyncContextManager[AsyncIterator[CloudEvent]]:
                 return subscription(amqp_url, keys, f"{name}: events", uuid7(), connect_timeout=connect_timeout)
 
-            yield cls(publisher, caller, subscribe, read_your_writes=read_your_writes)
+            live = await opened.enter_async_context(LiveLink(connection, uuid7))
+            yield cls(publisher, caller, subscribe, live, read_your_writes=read_your_writes)
 
     async def send(
         self,
@@ -159,17 +164,19 @@ class CqrsClient:
         *,
         timeout: float = 5.0,
         max_wait: float | None = None,
+        max_staleness: float | None = None,
         consistency_token: str | None = None,
     ) -> Answered[ViewT] | Failed:
         """Asks the query; the answer's `data` is the query's view: a `UserView` for `GetUserById`.
 
         The answer shows at least what `send_and_wait` of this client has written, and the versions of the
         `consistency_token` (one, or several separated by commas). The read model gets up to `max_wait` (the service's
-        default: 1 s; keep it below `timeout`) to reach them, else the answer is `stale_read`. Raises InvalidTokenError
-        for a token that is none, QueryNotSentError, and AnswerTimeoutError after `timeout`.
+        default: 1 s; keep it below `timeout`) to reach them, and to be at most `max_staleness` behind, else the answer
+        is `stale_read`. Raises InvalidTokenError for a token that is none, QueryNotSentError, and AnswerTimeoutError
+        after `timeout`.
         """
         tokens = self._tokens_for(query.type, consistency_token)
-        envelope = query_envelope(query, tokens=tokens, max_wait=max_wait)
+        envelope = query_envelope(query, tokens=tokens, max_wait=max_wait, max_staleness=max_staleness)
         deadline, losses = _now() + timeout, 0
         while (left := deadline - _now()) > 0:
             try:
@@ -187,6 +194,18 @@ class CqrsClient:
                     self._seen.shown(query.type, tokens)
                 return answer
         raise AnswerTimeoutError(f"no answer to {query.type} within {timeout:g} s")
+
+    def subscribe(
+        self, query: LiveQuestion[ViewT, UpdateT], *, consistency_token: str | None = None, lease: float = LEASE
+    ) -> LiveAnswers[ViewT, UpdateT]:
+        """Asks the query and goes on: `async for answer in client.subscribe(GetUserById(user_id="alice"))`.
+
+        The first answer is what `ask` would give; then comes every change of it, in order, over lost connections and
+        processes that stop or die. `lease` is how long, in seconds, the service follows it for us after we are gone.
+        See `LiveAnswers`, and the query's `update_view` for what an update holds. Raises InvalidTokenError.
+        """
+        tokens = self._tokens_for(query.type, consistency_token)
+        return LiveAnswers(self._live, query, tokens, lease=lease, new_id=self._new_id)
 
     def events(self, *binding_keys: str) -> AbstractAsyncContextManager[AsyncIterator[CloudEvent]]:
         """Subscribes to domain events, live: `async with client.events("user.#") as events: async for event in events`.

@@ -1,7 +1,7 @@
 """A command and a query as they go on the wire, and what comes back."""
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeVar
 from uuid import UUID
 
@@ -11,13 +11,16 @@ from shared.client_errors import NotTheContractError
 from shared.contracts.answer import ANSWER, ANSWER_TYPE, Answered, Failed
 from shared.contracts.base import Command
 from shared.contracts.consistency_token import ConsistencyToken
+from shared.contracts.live import UPDATE_TYPE
 from shared.contracts.outcome import OUTCOME, OUTCOME_TYPE, Accepted, Rejected
-from shared.messaging.envelope import Delivery, Envelope, HeaderValue
+from shared.messaging.envelope import NO_HEADERS, Delivery, Envelope, HeaderValue
 from shared.messaging.topology import COMMANDS, QUERIES, QUERY_KEY
 
 ReplyT = TypeVar("ReplyT")
 ViewT = TypeVar("ViewT", bound=BaseModel)
 ViewT_co = TypeVar("ViewT_co", bound=BaseModel, covariant=True)
+UpdateT = TypeVar("UpdateT", bound=BaseModel)
+UpdateT_co = TypeVar("UpdateT_co", bound=BaseModel, covariant=True)
 
 
 class Question(Protocol[ViewT_co]):
@@ -30,6 +33,13 @@ class Question(Protocol[ViewT_co]):
     def view(self) -> "builtins.type[ViewT_co]": ...
 
     def model_dump_json(self, *, exclude_none: bool) -> str: ...
+
+
+class LiveQuestion(Question[ViewT_co], Protocol[ViewT_co, UpdateT_co]):
+    """A query that may be asked with `subscribe`; its updates have an `UpdateT` for data."""
+
+    @property
+    def update_view(self) -> "builtins.type[UpdateT_co]": ...
 
 
 def command_envelope(
@@ -51,14 +61,23 @@ def command_envelope(
 
 
 def query_envelope(
-    query: Question[BaseModel], *, tokens: Sequence[ConsistencyToken] = (), max_wait: float | None = None
+    query: Question[BaseModel],
+    *,
+    tokens: Sequence[ConsistencyToken] = (),
+    max_wait: float | None = None,
+    max_staleness: float | None = None,
+    headers: Mapping[str, HeaderValue] = NO_HEADERS,
 ) -> Envelope:
-    """`max_wait` is in seconds: how long the answer may wait for the read model to reach the `tokens`."""
-    headers: dict[str, HeaderValue] = {}
+    """In seconds: `max_wait`, how long the answer may wait for the read model to reach the `tokens` and to be at most
+    `max_staleness` behind.
+    """
+    headers = dict(headers)
     if tokens:
         headers["consistency-token"] = ",".join(map(str, tokens))
     if max_wait is not None:
         headers["max-wait-ms"] = round(max_wait * 1000)
+    if max_staleness is not None:
+        headers["max-staleness-ms"] = round(max_staleness * 1000)
     return Envelope(
         exchange=QUERIES,
         routing_key=QUERY_KEY,
@@ -76,7 +95,15 @@ def read_outcome(reply: Delivery) -> Accepted | Rejected:
 
 def read_answer(reply: Delivery, view: type[ViewT]) -> Answered[ViewT] | Failed:
     """Raises NotTheContractError."""
-    answer = _read(ANSWER, ANSWER_TYPE, reply)
+    return _as_view(_read(ANSWER, ANSWER_TYPE, reply), view)
+
+
+def read_update(update: Delivery, view: type[ViewT]) -> Answered[ViewT] | Failed:
+    """Of a live query. Raises NotTheContractError."""
+    return _as_view(_read(ANSWER, UPDATE_TYPE, update), view)
+
+
+def _as_view(answer: Answered | Failed, view: type[ViewT]) -> Answered[ViewT] | Failed:
     if isinstance(answer, Failed):
         return answer
     try:

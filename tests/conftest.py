@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from deploy.native.stack import NativeStack
@@ -25,6 +26,15 @@ from tests.support.stack import (
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 settings.load_profile("untimed")
+
+
+@pytest.fixture(autouse=True)
+def plain_tracebacks_in_logs() -> None:
+    """As a service has them. structlog's own are tables of all local variables: seconds each, in which no task runs."""
+    structlog.reset_defaults()
+    *before, _ = structlog.get_config()["processors"]
+    renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*before, renderer])
 
 
 @pytest.fixture(scope="session")

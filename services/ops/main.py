@@ -19,12 +19,20 @@ COMMANDS = {
         "Send a command: `cqrs send CreateUser user_id=alice name=Alice email=alice@example.com`",
     ),
     "query": ("services.ops.commands.query:query", "Ask a query: `cqrs query GetUserById user_id=alice`"),
+    "watch": (
+        "services.ops.commands.watch:watch",
+        "Show a query's answer and every change of it: `cqrs watch GetUserById user_id=alice`",
+    ),
     "events": ("services.ops.commands.events:app", "Domain events as they happen."),
     "status": ("services.ops.commands.status:status", "Is everything up, and does anything wait or fail?"),
     "dlq": ("services.ops.commands.dlq:app", "Dead letters: list, show, redrive and drop them."),
     "parked": (
         "services.ops.commands.parked:app",
         "Aggregates that a read model can't go on with: list and heal them.",
+    ),
+    "projection": (
+        "services.ops.commands.projection:app",
+        "Read models: list, rebuild, verify, pause them, and go back.",
     ),
     "commands": ("services.ops.commands.contracts:commands", "List the commands that can be sent."),
     "queries": ("services.ops.commands.contracts:queries", "List the queries that can be asked."),

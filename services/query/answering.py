@@ -4,14 +4,17 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from pymongo.errors import ConnectionFailure, PyMongoError
 
-from services.query.freshness.demand import Demand, InvalidDemandError, read_demand
+from services.query.freshness.demand import ANY_STATE, Demand, InvalidDemandError, read_demand
+from services.query.generation_guard import GenerationGuard
+from services.query.live.request import InvalidLiveRequestError, wants_updates
 from services.query.metrics import QueryMetrics
 from services.query.query_bus import QueryBus
+from services.query.sealed_cursor import BadCursorError
 from shared.contracts.answer import ANSWER_TYPE, Answered, AnswerError, ErrorCode, Failed
 from shared.messaging.codec import UndecodableBodyError, decode_json
 from shared.messaging.envelope import Delivery
@@ -37,30 +40,43 @@ NOT_AT_ALL = Failed(
 )
 
 
+class Live(Protocol):
+    """Who follows queries (`LiveQueries`)."""
+
+    async def subscribe(
+        self, request: Delivery, data: Mapping[str, Any], demand: Demand
+    ) -> Answered | Failed | None: ...
+
+
 class Answering:
     """The request handler of the responder. Every request gets an answer, one that says what was wrong if need be."""
 
-    def __init__(self, bus: QueryBus, metrics: QueryMetrics) -> None:
+    def __init__(self, bus: QueryBus, metrics: QueryMetrics, live: Live, guard: GenerationGuard) -> None:
         self._bus = bus
+        self._live = live
         self._metrics = metrics
+        self._guard = guard
 
-    async def __call__(self, request: Delivery) -> Reply:
+    async def __call__(self, request: Delivery) -> Reply | None:
+        """None: a live query, all of whose answers are sent elsewhere."""
         started = time.monotonic()
         answer = await self._answer(request)
         name = request.type if self._bus.knows(request.type) and request.type else "unknown"
-        status = answer.error.code if isinstance(answer, Failed) else answer.status
+        status = answer.error.code if isinstance(answer, Failed) else "ok"
         self._metrics.queries.labels(name, status).inc()
         self._metrics.query_seconds.labels(name).observe(time.monotonic() - started)
-        return Reply(type=ANSWER_TYPE, body=answer.model_dump_json().encode())
+        return None if answer is None else Reply(type=ANSWER_TYPE, body=answer.model_dump_json().encode())
 
-    async def _answer(self, request: Delivery) -> Answered | Failed:
+    async def _answer(self, request: Delivery) -> Answered | Failed | None:
         try:
             if request.content_encoding:
                 return _invalid("content_encoding: must not be set")
             demand, data = read_demand(request.headers), decode_json(request.body, max_bytes=MAX_BODY)
             return await self._ask_while_it_helps(request, data, demand)
-        except (InvalidDemandError, UndecodableBodyError) as error:
+        except (InvalidDemandError, InvalidLiveRequestError, UndecodableBodyError) as error:
             return _invalid(str(error))
+        except BadCursorError as error:
+            return Failed(error=AnswerError(code=ErrorCode.BAD_CURSOR, message=f"the resume token {error}"))
         except (PyMongoError, TimeoutError) as error:
             logger.warning("query failed", type=request.type, error=type(error).__name__)
             return NOT_NOW
@@ -70,7 +86,7 @@ class Answering:
 
     async def _ask_while_it_helps(
         self, request: Delivery, data: Mapping[str, Any], demand: Demand
-    ) -> Answered | Failed:
+    ) -> Answered | Failed | None:
         """Asks again while MongoDB can't be reached and the asker still waits: a new primary is there within seconds.
 
         Without a deadline it asks once. Raises PyMongoError, TimeoutError, or what a handler with a bug raises.
@@ -78,19 +94,26 @@ class Answering:
         left = _seconds_left(request)
         patience = 0.0 if left is None else min(left - GIVE_UP_MARGIN_SECONDS, LONGEST_PATIENCE_SECONDS)
         ends = time.monotonic() + patience
+        follow = wants_updates(request.headers)
         async with asyncio.timeout(None if left is None else max(0.0, left - GIVE_UP_MARGIN_SECONDS)):
             while True:
+                within = _within_deadline(demand, request)
                 try:
-                    return await self._bus.ask(request.type, data, _within_deadline(demand, request))
+                    if follow:
+                        return await self._live.subscribe(request, data, within)
+                    return await self._ask(request.type, data, within)
                 except ConnectionFailure:
                     if time.monotonic() + AGAIN_SECONDS >= ends:
                         raise
                 await asyncio.sleep(AGAIN_SECONDS)
 
+    async def _ask(self, query_type: str | None, data: Mapping[str, Any], demand: Demand) -> Answered | Failed:
+        return await self._guard.read(lambda: self._bus.ask(query_type, data, demand))
+
 
 def _within_deadline(demand: Demand, request: Delivery) -> Demand:
     left = _seconds_left(request)
-    if left is None or not (demand.tokens or demand.waits):
+    if left is None or demand == ANY_STATE:
         return demand
     return replace(demand, max_wait=min(demand.max_wait, max(0.0, left - ANSWER_MARGIN_SECONDS)))
 

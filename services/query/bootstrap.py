@@ -1,53 +1,90 @@
 """Builds the query service: the only place where its parts are put together."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
+from uuid import uuid4
+
+from bson import Timestamp
 
 from services.query.answering import Answering
 from services.query.control.control_bus import ControlBus
 from services.query.control.heal_aggregate import HealAggregateHandler
-from services.query.live_models import LiveFoldedModel, LiveModels
+from services.query.control.projections import ProjectionControls
+from services.query.generation_guard import GenerationGuard
+from services.query.live.change import Change
+from services.query.live.courier import Courier
+from services.query.live.end_and_renew import CancelSubscriptionHandler, RenewSubscriptionHandler
+from services.query.live.lease_book import LeaseBook
+from services.query.live.live_queries import Limits, LiveQueries
+from services.query.live.presence import Presence
+from services.query.live_models import LiveFoldedModel, LiveModel, LiveModels
 from services.query.metrics import QueryMetrics
 from services.query.mongo.catalogue_watch import CatalogueWatch
 from services.query.mongo.client import database_of, mongo_client
 from services.query.mongo.collections import Collections
 from services.query.projector.dead_letters import DeadLetters
-from services.query.projector.event_log import RpcEventLog
+from services.query.projector.event_log import EventLog, RpcEventLog
 from services.query.projector.folded_projection import FoldedProjection
+from services.query.projector.log_reader import RpcLogReader
+from services.query.projector.marker import marker
+from services.query.projector.pausable_projector import PausableProjector
 from services.query.projector.projection import Projection
 from services.query.projector.projector import OrderedConsumer, Projector
+from services.query.projector.reached_positions import ReachedPositions
 from services.query.query_bus import QueryBus
-from services.query.read_model import ReadModel, queue_of
+from services.query.read_model import Document, FoldedModel, ReadModel, queue_of
 from services.query.read_models.command_status import COMMAND_STATUS
 from services.query.read_models.command_status.get_command_status import GetCommandStatusHandler
 from services.query.read_models.signup_stats import SIGNUP_STATS
+from services.query.read_models.signup_stats.follow_signup_stats import SignupStatsFollower
 from services.query.read_models.signup_stats.get_signup_stats import GetSignupStatsHandler
 from services.query.read_models.user_directory import USER_DIRECTORY
 from services.query.read_models.user_directory.search_users import SearchUsersHandler
 from services.query.read_models.user_history import USER_HISTORY
 from services.query.read_models.user_history.get_user_history import GetUserHistoryHandler
 from services.query.read_models.users import USERS
+from services.query.read_models.users.follow_user import UserFollower
+from services.query.read_models.users.follow_users import UsersFollower
 from services.query.read_models.users.get_all_users import GetAllUsersHandler
 from services.query.read_models.users.get_user_by_email import GetUserByEmailHandler
 from services.query.read_models.users.get_user_by_id import GetUserByIdHandler
+from services.query.rebuild.catalogue import Catalogue
+from services.query.rebuild.context import Context
+from services.query.rebuild.job_worker import JobWorker
+from services.query.rebuild.jobs import Jobs
 from services.query.service import QueryService
 from services.query.settings import QuerySettings
 from shared.contracts.control import HealAggregate
+from shared.contracts.control.projections import (
+    CancelProjectionJob,
+    GetProjectionJob,
+    ListProjections,
+    PauseProjection,
+    PruneProjection,
+    RebuildProjection,
+    ResumeProjection,
+    RollBackProjection,
+    VerifyProjection,
+)
 from shared.contracts.queries import (
+    CancelSubscription,
     GetAllUsers,
     GetCommandStatus,
     GetSignupStats,
     GetUserByEmail,
     GetUserById,
     GetUserHistory,
+    RenewSubscription,
     SearchUsers,
 )
 from shared.messaging.batch_consumer import AmqpBatchConsumer
 from shared.messaging.connection import SupervisedConnection
 from shared.messaging.metrics import MessagingMetrics
 from shared.messaging.publisher import AmqpPublisher
+from shared.messaging.queue_probe import QueueProbe
 from shared.messaging.replier import AmqpReplier
 from shared.messaging.responder import Responder
 from shared.messaging.rpc_client import RpcClient
@@ -67,22 +104,72 @@ def register_queries(models: LiveModels, bus: QueryBus) -> None:
     """Each read model put to work, and each query with its handler."""
     users = models.folded(USERS)
     statuses = models.recorded(COMMAND_STATUS)
-    bus.register(GetUserById, GetUserByIdHandler(users.documents, users.freshness))
-    bus.register(GetUserByEmail, GetUserByEmailHandler(users.collection, users.freshness))
-    bus.register(GetAllUsers, GetAllUsersHandler(users.collection, users.freshness))
-    bus.register(GetCommandStatus, GetCommandStatusHandler(statuses.documents, statuses.watch))
+    bus.register(
+        GetUserById,
+        GetUserByIdHandler(users.documents, users.freshness),
+        users.recency,
+        about=lambda query: query.user_id,
+    )
+    bus.register(GetUserByEmail, GetUserByEmailHandler(users.collection, users.freshness), users.recency)
+    bus.register(GetAllUsers, GetAllUsersHandler(users.collection, users.freshness), users.recency)
+    bus.register(GetCommandStatus, GetCommandStatusHandler(statuses.documents, statuses.watch), statuses.recency)
     directory = models.folded(USER_DIRECTORY)
-    bus.register(SearchUsers, SearchUsersHandler(directory.collection, directory.freshness))
+    bus.register(SearchUsers, SearchUsersHandler(directory.collection, directory.freshness), directory.recency)
     history = models.folded(USER_HISTORY)
-    bus.register(GetUserHistory, GetUserHistoryHandler(history.documents, history.details, history.freshness))
+    bus.register(
+        GetUserHistory,
+        GetUserHistoryHandler(history.documents, history.details, history.freshness),
+        history.recency,
+        about=lambda query: query.user_id,
+    )
     stats = models.folded(SIGNUP_STATS)
-    bus.register(GetSignupStats, GetSignupStatsHandler(stats.details, stats.freshness))
+    bus.register(GetSignupStats, GetSignupStatsHandler(stats.details, stats.freshness), stats.recency)
 
 
-def control_bus(folded: Mapping[str, FoldedProjection]) -> ControlBus:
+def register_live_queries(
+    models: LiveModels, event_log: EventLog, guard: GenerationGuard, live: LiveQueries, bus: QueryBus
+) -> None:
+    """The queries that may be asked with `subscribe`, each with what makes updates of changes."""
+    users, stats = models.of(USERS), models.of(SIGNUP_STATS)
+
+    async def load_user(user_id: str) -> Document | None:
+        return await guard.read(lambda: users.documents.load(user_id))
+
+    async def changes_since(moment: Timestamp, collection: str, most: int) -> Sequence[Change]:
+        return await guard.read(lambda: live.feed.since(moment, collection, most))
+
+    live.register(
+        GetUserById,
+        lambda query, ask: UserFollower(
+            query, ask, model=USERS, source=users.collection, load=load_user, log=event_log
+        ),
+        users.collection,
+    )
+    live.register(
+        GetAllUsers,
+        lambda query, ask: UsersFollower(query, ask, source=users.collection, now=live.feed.now, since=changes_since),
+        users.collection,
+    )
+    live.register(
+        GetSignupStats, lambda query, ask: SignupStatsFollower(query, ask, source=stats.details), stats.details
+    )
+    bus.register(RenewSubscription, RenewSubscriptionHandler(live))
+    bus.register(CancelSubscription, CancelSubscriptionHandler(live))
+
+
+def control_bus(folded: Mapping[str, FoldedProjection], projections: ProjectionControls) -> ControlBus:
     """What operators may tell the service to do."""
     bus = ControlBus()
     bus.register(HealAggregate, HealAggregateHandler(folded))
+    bus.register(ListProjections, projections.show_all)
+    bus.register(GetProjectionJob, projections.show_job)
+    bus.register(RebuildProjection, projections.rebuild)
+    bus.register(RollBackProjection, projections.roll_back)
+    bus.register(VerifyProjection, projections.verify)
+    bus.register(CancelProjectionJob, projections.cancel)
+    bus.register(PruneProjection, projections.prune)
+    bus.register(PauseProjection, projections.pause)
+    bus.register(ResumeProjection, projections.resume)
     return bus
 
 
@@ -116,25 +203,44 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
             return await enter(connection)
 
         client = await enter(mongo_client(settings.mongo))
-        collections = Collections(database_of(client))
-        catalogue = CatalogueWatch(collections)
+        collections = Collections(database_of(client), lease=settings.catalogue_lease_seconds)
+        reached = ReachedPositions(collections)
+        catalogue = CatalogueWatch(collections, period=collections.lease / 5, also=reached.save)
         await catalogue.start()
         health.add("mongodb", lambda: catalogue.trouble)
 
         events, queries = await connect("events"), await connect("queries")
-        publisher = await enter(AmqpPublisher(await connect("publish"), metrics=traffic))
+        publishing = await connect("publish")
+        publisher = await enter(AmqpPublisher(publishing, metrics=traffic))
+        live_publisher = await enter(AmqpPublisher(publishing, metrics=traffic))
+        askers = await enter(QueueProbe(await connect("askers")))
         replier = await enter(AmqpReplier(await connect("reply"), metrics=traffic))
         rpc = await enter(RpcClient(queries))
         health.add("publisher", lambda: publisher.trouble)
         health.add("replier", lambda: replier.trouble)
 
-        models = LiveModels(collections, RpcEventLog(rpc, timeout=settings.event_log_timeout_seconds))
+        event_log = RpcEventLog(rpc, timeout=settings.event_log_timeout_seconds)
+        models = LiveModels(collections, event_log, lambda model: marker(rpc, queue_of(model).queue), reached)
         stack.push_async_callback(models.close)
         bus = QueryBus()
         register_queries(models, bus)
+        guard = GenerationGuard(collections)
+        followed = LiveQueries(
+            bus,
+            guard,
+            database_of(client),
+            LeaseBook(collections.subscriptions, owner=uuid4().hex),
+            Courier(live_publisher, replier),
+            Presence(askers),
+            metrics,
+            limits=Limits(in_all=settings.max_live_queries, per_asker=settings.max_live_queries_per_asker),
+        )
+        register_live_queries(models, event_log, guard, followed, bus)
 
-        projectors: list[Projector[Any]] = []
-        for live in models.all:
+        dead_letters = DeadLetters(publisher)
+
+        @asynccontextmanager
+        async def new_projector(live: LiveModel) -> AsyncIterator[Projector[Any]]:
             consumer = AmqpBatchConsumer(
                 events,
                 [queue_of(live.model).queue],
@@ -143,30 +249,44 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
                 linger=settings.linger_ms / 1000,
                 metrics=traffic,
             )
-            projection = seams.projection(live.projection)
-            projectors.append(
-                Projector(
-                    projection,
-                    seams.consumer(await enter(consumer)),
-                    DeadLetters(publisher),
+            async with consumer:
+                yield Projector(
+                    seams.projection(live.projection),
+                    seams.consumer(consumer),
+                    dead_letters,
+                    replier,
                     metrics,
                     max_batch=settings.batch_size,
                 )
+
+        projectors = [
+            PausableProjector(
+                live.model.name, partial(new_projector, live), partial(collections.is_paused, live.model.name)
             )
+            for live in models.all
+        ]
         for projector in projectors:
             health.add(f"projection {projector.name}", projector.why_not)
+            health.add_note(f"projection {projector.name}", projector.note)
 
         requests = await enter(AmqpBatchConsumer(queries, [QUERIES], linger=0.0, metrics=traffic))
         health.add("queries", lambda: requests.trouble)
         responder = Responder(
             requests,
             replier,
-            Answering(bus, metrics),
+            Answering(bus, metrics, followed, guard),
             max_concurrent=settings.max_concurrent_queries,
             drain_seconds=settings.drain_seconds,
             metrics=traffic,
         )
         folded = {live.model.name: live.projection for live in models.all if isinstance(live, LiveFoldedModel)}
+        context = Context(
+            collections,
+            Jobs(collections),
+            Catalogue(collections),
+            RpcLogReader(rpc, timeout=settings.event_log_timeout_seconds),
+            event_log,
+        )
         controls = await enter(
             AmqpBatchConsumer(queries, [PROJECTION_CONTROL], prefetch=CONTROLS_AT_ONCE, linger=0.0, metrics=traffic)
         )
@@ -174,7 +294,7 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
         control = Responder(
             controls,
             replier,
-            control_bus(folded),
+            control_bus(folded, ProjectionControls(context, {live.model.name: live.model for live in models.all})),
             max_concurrent=CONTROLS_AT_ONCE,
             drain_seconds=settings.drain_seconds,
             metrics=traffic,
@@ -186,6 +306,10 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
             bus=bus,
             folded=folded,
             watch=catalogue,
+            jobs=JobWorker(
+                context, {live.model.name: live.model for live in models.all if isinstance(live.model, FoldedModel)}
+            ),
+            live=followed,
             http_port=await enter(server),
             drain_seconds=settings.drain_seconds,
         )

@@ -53,3 +53,16 @@ class QueryMetrics:
             buckets=SECONDS,
             registry=registry,
         )
+        self.live_subscriptions = Gauge(
+            "live_subscriptions", "Live queries that this process holds.", ("type",), registry=registry
+        )
+        self.live_updates = Counter("live_updates_total", "Updates sent to askers.", ("type",), registry=registry)
+        self.live_ended = Counter(
+            "live_subscriptions_ended_total",
+            "Live queries ended: cancelled, lease, gone, slow, failed, stopped.",
+            ("reason",),
+            registry=registry,
+        )
+        self.live_stream_failures = Counter(
+            "live_stream_failures_total", "Change streams that broke, by error.", ("error",), registry=registry
+        )

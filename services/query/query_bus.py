@@ -1,14 +1,18 @@
 """Which handler answers which query."""
 
-from collections.abc import Awaitable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 
 from services.query.freshness.demand import Demand
+from services.query.freshness.recency import Recency
 from shared.contracts.answer import Answered, AnswerError, ErrorCode, Failed
 from shared.contracts.base import Query
 
+QueryT = TypeVar("QueryT", bound=Query)
 QueryT_contra = TypeVar("QueryT_contra", bound=Query, contravariant=True)
 
 
@@ -16,17 +20,34 @@ class QueryHandler(Protocol[QueryT_contra]):
     def __call__(self, query: QueryT_contra, demand: Demand, /) -> Awaitable[Answered | Failed]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Registered:
+    contract: type[Query]
+    handler: QueryHandler[Any]
+    recency: Recency | None
+    about: Callable[[Any], str] | None
+
+
 class QueryBus:
-    """Finds a query's contract and handler by its type on the wire."""
+    """Finds a query's contract and handler by its type on the wire, and says how fresh the answer is."""
 
     def __init__(self) -> None:
-        self._handlers: dict[str, tuple[type[Query], QueryHandler[Any]]] = {}
+        self._handlers: dict[str, _Registered] = {}
 
-    def register(self, contract: type[QueryT_contra], handler: QueryHandler[QueryT_contra]) -> None:
-        """Raises ValueError when the type is taken."""
+    def register(
+        self,
+        contract: type[QueryT],
+        handler: QueryHandler[QueryT],
+        recency: Recency | None = None,
+        *,
+        about: Callable[[QueryT], str] | None = None,
+    ) -> None:
+        """`recency` is that of the read model that answers; `about` gives the one aggregate that the answer is about,
+        where there is one. Raises ValueError when the type is taken.
+        """
         if contract.type in self._handlers:
             raise ValueError(f"there is a handler for {contract.type} already")
-        self._handlers[contract.type] = (contract, handler)
+        self._handlers[contract.type] = _Registered(contract, handler, recency, about)
 
     def knows(self, query_type: str | None) -> bool:
         return query_type in self._handlers
@@ -35,15 +56,33 @@ class QueryBus:
         """The handler's answer, or why the question is none. Raises what the handler raises."""
         if query_type is None or query_type not in self._handlers:
             return _failed(ErrorCode.UNKNOWN_TYPE, f"no such query; there are {', '.join(sorted(self._handlers))}")
-        contract, handler = self._handlers[query_type]
+        registered = self._handlers[query_type]
         try:
-            query = contract.model_validate(data)
+            query = registered.contract.model_validate(data)
         except ValidationError as error:
-            return _failed(ErrorCode.INVALID_MESSAGE, _fault(error))
-        return await handler(query, demand)
+            return _failed(ErrorCode.INVALID_MESSAGE, fault_of(error))
+        if registered.recency is None:
+            return await registered.handler(query, demand)
+        return await _timed_answer(registered, registered.recency, query, demand)
 
 
-def _fault(error: ValidationError) -> str:
+async def _timed_answer(registered: _Registered, recency: Recency, query: Query, demand: Demand) -> Answered | Failed:
+    """What is known of the read model's progress before the reading holds for what is read."""
+    aggregate_id = registered.about(query) if registered.about is not None else None
+    if demand.max_staleness is not None:
+        began = time.monotonic()
+        if stale := await recency.wait(demand, aggregate_id):
+            return stale
+        demand = replace(demand, max_wait=max(0.0, demand.max_wait - (time.monotonic() - began)))
+    complete_until = await recency.complete_until(aggregate_id)
+    answer = await registered.handler(query, demand)
+    if isinstance(answer, Failed):
+        return answer
+    as_of = answer.as_of.model_copy(update={"complete_until": complete_until})
+    return answer.model_copy(update={"as_of": as_of})
+
+
+def fault_of(error: ValidationError) -> str:
     """Names the field and what is wrong with it, not the value that was sent."""
     first = error.errors(include_input=False, include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"])

@@ -50,12 +50,16 @@ class FoldedModel:
     gives what the event adds to the model's second collection. It is written in the same transaction that brings the
     document to the event's version, hence exactly once, however often and in whatever order events are delivered, and
     by however many projectors.
+
+    Where `details` gives entries, `entries_by` names the first field of their `_id`, which holds the aggregate's id: so
+    that those of an aggregate lie together. A model has either entries or counters.
     """
 
     name: str
     aggregate_type: str
     project: Callable[[Document | None, DomainEvent], Document]
     details: Callable[[Document | None, DomainEvent], Sequence[Detail]] | None = None
+    entries_by: str | None = None
     indexes: Sequence[IndexModel] = ()
 
     @property

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
 
+from services.query.live.live_queries import LiveQueries
 from services.query.mongo.catalogue_watch import CatalogueWatch
 from services.query.projector.folded_projection import FoldedProjection
-from services.query.projector.projector import Projector
+from services.query.projector.pausable_projector import PausableProjector
 from services.query.query_bus import QueryBus
+from services.query.rebuild.job_worker import JobWorker
 from shared.messaging.responder import Responder
 from shared.runtime.background import BackgroundTasks
 
@@ -22,17 +23,21 @@ class QueryService:
     def __init__(
         self,
         *,
-        projectors: Sequence[Projector[Any]],
+        projectors: Sequence[PausableProjector],
         responders: Sequence[Responder],
         bus: QueryBus,
         folded: Mapping[str, FoldedProjection],
         watch: CatalogueWatch,
+        jobs: JobWorker,
+        live: LiveQueries,
         http_port: int,
         drain_seconds: float,
     ) -> None:
         self._projectors = projectors
         self._responders = responders
         self._watch = watch
+        self._jobs = jobs
+        self._live = live
         self._drain_seconds = max(0.0, drain_seconds - LEAVING_SECONDS)
         self.bus = bus
         self.folded = folded
@@ -44,8 +49,10 @@ class QueryService:
             working = [
                 tasks.start(projector.run(), name=f"projector {projector.name}") for projector in self._projectors
             ]
+            working.append(tasks.start(self._jobs.run(stop), name="jobs"))
             working += [tasks.start(responder.run(), name="responder") for responder in self._responders]
             tasks.start(self._watch.run(stop), name="mongodb watch")
+            working.append(tasks.start(self._live.run(stop), name="live queries"))
             await stop.wait()
             for projector in self._projectors:
                 projector.stop()

@@ -27,6 +27,14 @@ class QuerySettings(ServiceSettings):
     """How long a projector waits for more after the first message of a batch."""
     max_concurrent_queries: int = Field(default=512, ge=1)
     event_log_timeout_seconds: float = Field(default=10.0, gt=0)
+    catalogue_lease_seconds: float = Field(default=5.0, gt=0)
+    """How long a process goes by what it has read in the catalogue; the same for all. A change of generations takes
+    three times as long.
+    """
+    max_live_queries: int = Field(default=2_000, ge=0)
+    """That this process follows."""
+    max_live_queries_per_asker: int = Field(default=500, ge=0)
+    """Of them with the same reply address."""
 
     @property
     def broker(self) -> str:

@@ -19,16 +19,23 @@ class ErrorCode(StrEnum):
     USER_NOT_FOUND = "user_not_found"
     STALE_READ = "stale_read"
     BAD_CURSOR = "bad_cursor"
+    TOO_MANY_SUBSCRIPTIONS = "too_many_subscriptions"
+    SUBSCRIPTION_ENDED = "subscription_ended"
     INTERNAL = "internal"
 
 
 class AsOf(BaseModel):
-    """How fresh the answer is: the version of its aggregate (null for a list), and when that was written."""
+    """How fresh the answer is: the version of its aggregate (null for a list), and when that was written.
+
+    Everything that the broker had for the read model by `complete_until` is in the answer (null: nothing is known of
+    that). It is a proof and not an estimate, so it may be a little older than what is true.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     version: int | None = None
     time: AwareDatetime | None = None
+    complete_until: AwareDatetime | None = None
 
 
 class AnswerError(BaseModel):

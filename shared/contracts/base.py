@@ -40,10 +40,13 @@ class Event(BaseModel):
 
 
 class Query(BaseModel):
-    """A question to the read side. Strict, like a command. `view` is the shape of the data in its answer."""
+    """A question to the read side. Strict, like a command. `view` is the shape of the data in its answer, `update_view`
+    that in its updates; None when it can't be asked with `subscribe` (see shared/contracts/live.py).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     type: ClassVar[str]
     schema_version: ClassVar[int] = 1
     view: ClassVar[_Shape]
+    update_view: ClassVar[_Shape | None] = None

@@ -75,6 +75,9 @@ Reason = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(stor
 CommandId = Annotated[UUID, Field(strict=False)]
 """A UUID, as text in JSON."""
 
+SubscriptionId = Annotated[UUID, Field(strict=False)]
+"""A UUID, as text in JSON."""
+
 
 def _utc_day(value: object) -> object:
     """Reads `2026-11-22`, or a time with its offset, of which it takes the day in UTC."""

@@ -34,6 +34,30 @@ class UserPage(View):
     next_cursor: str | None = None
 
 
+class UserChange(View):
+    """`user` is null when the one with this id no longer is (or still is not) among those that were asked for."""
+
+    user_id: str
+    user: UserView | None = None
+
+
+class UserPageUpdate(View):
+    """Changes, oldest first, of the users that the page's filter lets through, on whatever page they are.
+
+    Where not every change is known any more, `page` is the page anew instead: what was seen before is to be forgotten.
+    """
+
+    changes: list[UserChange]
+    page: UserPage | None = None
+
+
+class SubscriptionView(View):
+    """A live query, and what has become of it."""
+
+    subscription_id: UUID
+    status: Literal["active", "cancelled", "unknown"]
+
+
 class Change(View):
     """A field of a user before and after, null where there was or is nothing; `from` on the wire."""
 

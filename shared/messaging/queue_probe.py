@@ -2,10 +2,10 @@
 
 from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import aiormq
-from aiormq.abc import AbstractChannel
+from pamqp import commands
 
 from shared.messaging.broker_errors import LOST, in_words, unless_lost
 from shared.messaging.connection import SupervisedConnection
@@ -17,7 +17,7 @@ class QueueProbe:
 
     def __init__(self, connection: SupervisedConnection) -> None:
         self._connection = connection
-        self._channel: AbstractChannel | None = None
+        self._channel: aiormq.Channel | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -34,12 +34,16 @@ class QueueProbe:
 
         Needs no permission on the queue. Raises what aiormq raises when the connection is lost.
         """
-        channel = await self._opened()
-        try:
-            answer = await unless_lost(channel.queue_declare(queue, passive=True))
-        except aiormq.ChannelNotFoundEntity:
-            return None
-        return answer.consumer_count or 0
+        answer = await self._look(queue)
+        return None if answer is None else answer.consumer_count or 0
+
+    async def messages(self, queue: str) -> int | None:
+        """How many messages wait in it (0 for an address of direct replies); None when it is not there any more.
+
+        Raises as `consumers` does, and aiormq.ChannelLockedResource for an exclusive queue, which is there then.
+        """
+        answer = await self._look(queue)
+        return None if answer is None else answer.message_count or 0
 
     async def objection(self, wanted: Queue) -> str | None:
         """What is wrong with a queue that is there, such as "exists with other arguments: …"; None when nothing is.
@@ -57,8 +61,27 @@ class QueueProbe:
             return f"can't be looked at: {in_words(error)}"
         return None
 
-    async def _opened(self) -> AbstractChannel:
+    async def _opened(self) -> aiormq.Channel:
         if self._channel is None or self._channel.is_closed:
             connection = await self._connection.opened()
-            self._channel = await unless_lost(connection.channel(publisher_confirms=False))
+            self._channel = cast(aiormq.Channel, await unless_lost(connection.channel(publisher_confirms=False)))
         return self._channel
+
+    async def _look(self, queue: str) -> commands.Queue.DeclareOk | None:
+        channel = await self._opened()
+        try:
+            answer = await unless_lost(channel.rpc(_PassiveDeclare(queue=queue, passive=True)))
+        except aiormq.ChannelNotFoundEntity:
+            return None
+        if not isinstance(answer, commands.Queue.DeclareOk):
+            raise aiormq.InvalidFrameError(answer)
+        return answer
+
+
+class _PassiveDeclare(commands.Queue.Declare):
+    """pamqp knows fewer characters of names than the broker: those of a direct reply-to token and what clients choose
+    are not all among them.
+    """
+
+    def validate(self) -> None:
+        """The broker will say."""

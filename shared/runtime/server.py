@@ -22,7 +22,7 @@ async def health_server(health: Health, registry: CollectorRegistry, *, host: st
     """Serves `/livez`, `/readyz` and `/metrics` inside the block; gives the port (of its own choice for port 0).
 
     `/livez` is 200 as long as the event loop turns. `/readyz` is 200 when every check is fine, else 503, with what
-    each one says: `{"ready": false, "checks": {"postgres": "no connection", "rabbitmq": null}}`.
+    each one says: `{"ready": false, "checks": {"postgres": "no connection", "rabbitmq": null}, "notes": {}}`.
     Raises StartupError when the address can't be had.
     """
     app = web.Application()
@@ -63,7 +63,9 @@ def _readyz(health: Health) -> _Handler:
     async def readyz(_request: web.Request) -> web.Response:
         checks = health.report()
         ready = all(trouble is None for trouble in checks.values())
-        return web.json_response({"ready": ready, "checks": checks}, status=200 if ready else 503)
+        return web.json_response(
+            {"ready": ready, "checks": checks, "notes": dict(health.notes())}, status=200 if ready else 503
+        )
 
     return readyz
 

@@ -18,6 +18,7 @@ from shared.contracts.events import EVENTS
 from shared.contracts.outcome import OUTCOME, Accepted, Rejected
 from shared.contracts.queries import QUERIES
 from shared.contracts.queries.read_events import ReadEvents
+from shared.contracts.queries.read_log import LOG_QUERIES
 from shared.contracts.views import UserView
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -56,10 +57,10 @@ def test_an_event_reads_and_writes_its_golden_example(name: str) -> None:
     assert routing_key(event.aggregatetype, event.type) == f"user.{name}"
 
 
-@pytest.mark.parametrize("name", [*QUERIES, "ReadEvents"])
+@pytest.mark.parametrize("name", [*QUERIES, *LOG_QUERIES, "ReadEvents"])
 def test_a_query_reads_and_writes_its_golden_example(name: str) -> None:
     example = golden("queries", name)
-    contract = (QUERIES | {"ReadEvents": ReadEvents})[name]
+    contract = (QUERIES | LOG_QUERIES | {"ReadEvents": ReadEvents})[name]
 
     query = contract.model_validate(example)
 
@@ -107,7 +108,7 @@ def test_every_golden_file_belongs_to_a_message_of_the_catalogue() -> None:
     for kind, catalogue in (
         ("commands", set(COMMANDS)),
         ("events", set(EVENTS)),
-        ("queries", {*QUERIES, "ReadEvents"}),
+        ("queries", {*QUERIES, *LOG_QUERIES, "ReadEvents"}),
         ("controls", set(CONTROLS)),
     ):
         assert {path.stem for path in (GOLDEN / kind).iterdir()} == catalogue

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 SERVER_SETTINGS = {
+    "TimeZone": "UTC",  # of times that the server itself writes as JSON
     # The server gives up before the client does, so that it is the server that says why.
     "statement_timeout": "15s",
     "lock_timeout": "5s",

@@ -50,7 +50,8 @@ events = Table(
     Column("position", BigInteger, primary_key=True, server_default=FetchedValue()),
     Column("event_id", Uuid, nullable=False),
     Column("aggregate_type", Text, nullable=False),
-    Column("aggregate_id", Text, nullable=False),
+    # In the order of bytes, which is MongoDB's: log and read model can be read side by side.
+    Column("aggregate_id", Text(collation="C"), nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("type", Text, nullable=False),
     Column("schema_version", Integer, nullable=False),
@@ -59,7 +60,7 @@ events = Table(
     Column("correlation_id", Text),
     Column("causation_id", Uuid),
     Column("actor", Text),
-    # `position` is not the order of commits: a reader by position stops before pg_snapshot_xmin(), and skips nothing.
+    # `position` is not the order of commits: see services/command/settled_position.py.
     Column("transaction_id", XID8, nullable=False, server_default=FetchedValue()),
     UniqueConstraint("aggregate_type", "aggregate_id", "version", name="events_version_unique"),
 )

@@ -89,6 +89,7 @@ def _service_troubles(services: dict[str, Readiness]) -> list[str]:
         elif not service.ready:
             why = ", ".join(f"{check}: {trouble}" for check, trouble in service.troubles.items())
             troubles.append(f"{name} service is not ready: {why}")
+        troubles += [f"{what}: {note}" for what, note in service.notes.items()]
     return troubles
 
 

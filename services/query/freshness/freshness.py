@@ -15,10 +15,17 @@ ParkedReasons: TypeAlias = Callable[[Iterable[str]], Awaitable[Mapping[str, str]
 class Freshness:
     """Of one folded read model. A token of an aggregate of another type asks nothing of it and counts as met."""
 
-    def __init__(self, aggregate_type: str, watch: VersionWatch, parked: ParkedReasons) -> None:
+    def __init__(
+        self,
+        aggregate_type: str,
+        watch: VersionWatch,
+        parked: ParkedReasons,
+        is_paused: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._aggregate_type = aggregate_type
         self._watch = watch
         self._parked = parked
+        self._is_paused = is_paused
 
     def is_met(self, demand: Demand, document: Document | None) -> bool:
         """Whether this document alone shows that the demand is met."""
@@ -42,7 +49,7 @@ class Freshness:
         behind = ", ".join(f"{self._aggregate_type}/{key}@{version}" for key, version in missing.items())
         parked = await self._parked(missing)
         if not parked:
-            return f"the read model has not reached {behind} yet"
+            return f"the read model has not reached {behind} yet" + (": it is paused" if self._is_paused() else "")
         named = ", ".join(f"{self._aggregate_type}/{key} is parked ({reason})" for key, reason in parked.items())
         return f"the read model has not reached {behind}: {named}"
 

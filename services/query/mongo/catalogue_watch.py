@@ -1,6 +1,7 @@
 """Whether MongoDB answers, and which generations are live: one small read, again and again."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import structlog
@@ -17,8 +18,17 @@ REFUSED = {13: "may not read the database", 18: "has a wrong name or password"}
 
 
 class CatalogueWatch:
-    def __init__(self, collections: Collections, *, period: float = PERIOD_SECONDS) -> None:
+    """`also` is done each time, too; what it fails with counts as trouble with MongoDB."""
+
+    def __init__(
+        self,
+        collections: Collections,
+        *,
+        period: float = PERIOD_SECONDS,
+        also: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._collections = collections
+        self._also = also
         self._period = period
         self.trouble: str | None = "mongodb was not asked yet"
 
@@ -46,6 +56,8 @@ class CatalogueWatch:
 
     async def _look(self) -> None:
         await self._collections.refresh()
+        if self._also is not None:
+            await self._also()
         if self.trouble is not None:
             logger.info("mongodb answers")
         self.trouble = None

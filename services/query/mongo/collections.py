@@ -1,6 +1,8 @@
 """Which collection holds what: the one place that knows their names."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from pymongo.asynchronous.collection import AsyncCollection
@@ -16,30 +18,83 @@ CollectionSource: TypeAlias = Callable[[], Collection]
 FIRST_GENERATION = 1
 CATALOGUE = "read_models"
 PARKED = "parked"
+JOBS = "projection_jobs"
+SUBSCRIPTIONS = "subscriptions"
+LEASE_SECONDS = 5.0
+"""How long a process may go by what it has read in the catalogue. Whoever changes that waits as long before he counts
+on everybody's knowing it.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Generations:
+    """What the catalogue says of a read model: the generation that answers, one that is written beside it while they
+    are about to change places, and whether nothing is to be projected.
+    """
+
+    live: int = FIRST_GENERATION
+    beside: int | None = None
+    paused: bool = False
+
+    @property
+    def written(self) -> tuple[int, ...]:
+        return (self.live,) if self.beside is None else (self.live, self.beside)
+
+
+FIRST = Generations()
 
 
 class Collections:
     """The collections of one database. A read model lives in generations, `users.g1`, `users.g2` …, of which one is
     live.
 
-    The catalogue `read_models` names the live one (`{_id: "users", live: 2}`); a model that it does not name is in its
-    first.
+    The catalogue `read_models` says which (see `services/query/rebuild/catalogue.py`); a model that it does not name is
+    in its first.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._live: dict[str, int] = {}
+    def __init__(self, database: Database, *, lease: float = LEASE_SECONDS) -> None:
+        self.database = database
+        self.lease = lease
+        self._models: dict[str, Generations] = {}
+        self._read_at = -float("inf")
 
     async def refresh(self) -> None:
         """Reads the catalogue."""
-        entries = await self._database[CATALOGUE].find({}, {"live": 1}).to_list()
-        self._live = {entry["_id"]: entry["live"] for entry in entries if "live" in entry}
+        asked_at = time.monotonic()
+        entries = await self.catalogue.find({}, {"live": 1, "beside": 1, "paused": 1}).to_list()
+        self._models = {
+            entry["_id"]: Generations(
+                entry.get("live", FIRST_GENERATION), entry.get("beside"), bool(entry.get("paused", False))
+            )
+            for entry in entries
+        }
+        self._read_at = asked_at
+
+    async def refresh_when_old(self) -> None:
+        """Reads the catalogue unless what is known of it may still be gone by."""
+        if not self.is_fresh:
+            await self.refresh()
+
+    @property
+    def is_fresh(self) -> bool:
+        return time.monotonic() - self._read_at < self.lease
+
+    @property
+    def all_live(self) -> Mapping[str, int]:
+        """The number of the live generation of each model that the catalogue names."""
+        return {name: each.live for name, each in self._models.items()}
+
+    def generations(self, model: str) -> Generations:
+        return self._models.get(model, FIRST)
+
+    def is_paused(self, model: str) -> bool:
+        return self.generations(model).paused
 
     def live(self, model: str) -> Collection:
-        return self.generation(model, self._live.get(model, FIRST_GENERATION))
+        return self.generation(model, self.generations(model).live)
 
     def generation(self, model: str, number: int) -> Collection:
-        return self._database[f"{model}.g{number}"]
+        return self.database[generation_name(model, number)]
 
     def source(self, model: str) -> CollectionSource:
         return lambda: self.live(model)
@@ -50,7 +105,24 @@ class Collections:
 
     @property
     def parked(self) -> Collection:
-        return self._database[PARKED]
+        return self.database[PARKED]
+
+    @property
+    def catalogue(self) -> Collection:
+        return self.database[CATALOGUE]
+
+    @property
+    def jobs(self) -> Collection:
+        return self.database[JOBS]
+
+    @property
+    def subscriptions(self) -> Collection:
+        """Live queries that some process holds."""
+        return self.database[SUBSCRIPTIONS]
+
+
+def generation_name(model: str, number: int) -> str:
+    return f"{model}.g{number}"
 
 
 def details_of(generation: Collection) -> Collection:

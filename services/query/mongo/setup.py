@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 import structlog
-from pymongo import AsyncMongoClient
+from pymongo import ASCENDING, AsyncMongoClient, IndexModel
 from pymongo.errors import CollectionInvalid, OperationFailure
 
 from services.query.bootstrap import READ_MODELS
@@ -62,6 +62,10 @@ async def ensure_indexes(collections: Collections) -> None:
                 f"can't create the indexes of {model.name}: {(error.details or {}).get('errmsg', 'failed')}"
             ) from error
         logger.info("indexes are ready", read_model=model.name)
+    await collections.subscriptions.create_indexes(
+        [IndexModel([("expires_at", ASCENDING)], name="expires_at", expireAfterSeconds=0)]
+    )
+    await collections.parked.create_indexes([IndexModel([("model", ASCENDING), ("since", ASCENDING)], name="since")])
 
 
 async def _ensure_collections(*needed: Collection) -> None:

@@ -7,9 +7,11 @@ process that dies leaves a transaction that is undone, or one that is committed 
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pymongo import ReplaceOne, UpdateOne
+from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import BulkWriteError, OperationFailure
 from pymongo.read_concern import ReadConcern
 
@@ -22,29 +24,50 @@ CONFLICTS = frozenset({112, 251})
 LOCAL = ReadConcern("local")  # a collection can be made in a transaction with no other one
 
 
-async def write_with_details(documents: Collection, writes: Sequence[Write], details: Sequence[Detail]) -> Written:
-    """Writes documents and details together. Where others were in between nothing is written, and every document counts
-    as contended (a duplicate key).
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What goes into one generation: its documents, and the details beside them."""
+
+    documents: Collection
+    writes: Sequence[Write]
+    details: Sequence[Detail]
+
+
+async def write_together(parts: Sequence[Part]) -> list[Written]:
+    """Writes all parts, or nothing of any; gives what came of the documents of each. Where others were in between
+    nothing is written, and every document counts as contended (a duplicate key).
 
     Raises UnencodableError; PyMongoError when the world fails.
     """
-    replaced = sum(isinstance(each, ReplaceOne) for each in writes)
     try:
-        async with documents.database.client.start_session() as session:
+        async with parts[0].documents.database.client.start_session() as session:
             async with await session.start_transaction(read_concern=LOCAL):
-                written = await write(documents, writes, session)
-                if written.duplicate_keys or written.unstorable or written.matched != replaced:
-                    await session.abort_transaction()
-                    return _none_of(writes, written.unstorable)
-                added = await write(details_of(documents), merged(details), session) if details else Written(0)
-                if added.duplicate_keys or added.unstorable:
-                    await session.abort_transaction()
-                    return _none_of(writes, {})
-            return written
+                results = []
+                for part in parts:
+                    written = await _write_part(part, session)
+                    if written.duplicate_keys or written.unstorable or written.matched != _replaced(part.writes):
+                        await session.abort_transaction()
+                        return [_none_of(each.writes, written.unstorable if each is part else {}) for each in parts]
+                    results.append(written)
+            return results
     except OperationFailure as error:
         if not _is_conflict(error):
             raise
-        return _none_of(writes, {})
+        return [_none_of(part.writes, {}) for part in parts]
+
+
+async def _write_part(part: Part, session: AsyncClientSession) -> Written:
+    written = await write(part.documents, part.writes, session) if part.writes else Written(0)
+    if part.details and not written.duplicate_keys and not written.unstorable:
+        added = await write(details_of(part.documents), merged(part.details), session)
+        written.duplicate_keys |= added.duplicate_keys
+        if added.unstorable:
+            written.duplicate_keys.add(0)
+    return written
+
+
+def _replaced(writes: Sequence[Write]) -> int:
+    return sum(isinstance(each, ReplaceOne) for each in writes)
 
 
 def merged(details: Iterable[Detail]) -> list[Write]:

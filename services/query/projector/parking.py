@@ -7,7 +7,7 @@ first that could not be applied), `reason`, `detail`, `since`, `attempts`, and `
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
-from pymongo import UpdateOne
+from pymongo import ASCENDING, UpdateOne
 
 from services.query.mongo.collections import Collection
 from services.query.projector.fold import Failure
@@ -35,6 +35,14 @@ class Parking:
         query = {"_id": {"$in": [self._id(key) for key in aggregate_ids]}, "healing": {"$ne": True}}
         return {entry["aggregate_id"]: entry["reason"] async for entry in self._parked.find(query)}
 
+    async def count(self) -> int:
+        """How many are parked. Raises PyMongoError."""
+        return await self._parked.count_documents({"model": self._model})
+
+    async def ids(self) -> set[str]:
+        """All that are parked. Raises PyMongoError."""
+        return {entry["aggregate_id"] async for entry in self._parked.find({"model": self._model}, {"aggregate_id": 1})}
+
     async def start_healing(self, aggregate_id: str) -> bool:
         """Lets events through to it again; false when it is not parked. Raises PyMongoError."""
         result = await self._parked.update_one({"_id": self._id(aggregate_id)}, {"$set": {"healing": True}})
@@ -43,6 +51,15 @@ class Parking:
     async def unpark(self, aggregate_id: str) -> None:
         """Ends a healing; does nothing when the aggregate was parked again meanwhile. Raises PyMongoError."""
         await self._parked.delete_one({"_id": self._id(aggregate_id), "healing": True})
+
+    async def since(self, aggregate_id: str | None) -> datetime | None:
+        """Since when this aggregate (None: the one that is parked longest) is parked; None when it is not.
+
+        Raises PyMongoError.
+        """
+        which = {"model": self._model} if aggregate_id is None else {"_id": self._id(aggregate_id)}
+        entry = await self._parked.find_one(which, {"since": 1}, sort=[("since", ASCENDING)])
+        return None if entry is None else entry["since"]
 
     async def failure(self, aggregate_id: str) -> Failure | None:
         """Why it is parked; None when it is not. Raises PyMongoError."""

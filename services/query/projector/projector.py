@@ -15,12 +15,13 @@ from services.query.metrics import QueryMetrics
 from services.query.projector.dead_letters import DeadLetters, DeadLettersUnavailableError
 from services.query.projector.event_log import EventLogUnavailableError
 from services.query.projector.incoming import UnreadableMessageError
+from services.query.projector.marker import MARKER_TYPE, is_marker, passed
 from services.query.projector.projection import ContendedError, Projection, Tally
 from shared.contracts.events import EVENTS
 from shared.contracts.outcome import OUTCOME_TYPE
 from shared.messaging.backoff import Backoff
 from shared.messaging.envelope import Delivery
-from shared.messaging.ports import BatchConsumer
+from shared.messaging.ports import BatchConsumer, Replier
 
 logger = structlog.stdlib.get_logger(__name__)
 
@@ -39,6 +40,7 @@ class _Batch(Generic[MessageT]):
     deliveries: list[Delivery] = field(default_factory=list)
     messages: list[MessageT] = field(default_factory=list)
     letters: list[tuple[Delivery, UnreadableMessageError]] = field(default_factory=list)
+    markers: list[Delivery] = field(default_factory=list)
 
 
 class Projector(Generic[MessageT]):
@@ -54,6 +56,7 @@ class Projector(Generic[MessageT]):
         projection: Projection[MessageT],
         consumer: OrderedConsumer,
         dead_letters: DeadLetters,
+        replier: Replier,
         metrics: QueryMetrics,
         *,
         max_batch: int = 500,
@@ -63,6 +66,7 @@ class Projector(Generic[MessageT]):
         self._projection = projection
         self._consumer = consumer
         self._dead_letters = dead_letters
+        self._replier = replier
         self._metrics = metrics
         self._backoff = backoff or Backoff()
         self._max_batch = max_batch
@@ -102,6 +106,7 @@ class Projector(Generic[MessageT]):
     async def _write_batches(self) -> None:
         while batch := await self._take():
             if await self._write_until_safe(batch):
+                await self._replier.reply(passed(batch.markers))
                 await self._consumer.ack(batch.deliveries)
 
     async def _take(self) -> _Batch[MessageT] | None:
@@ -119,6 +124,9 @@ class Projector(Generic[MessageT]):
         batch = self._gathered
         batch.deliveries.extend(deliveries)
         for delivery in deliveries:
+            if is_marker(delivery):
+                batch.markers.append(delivery)
+                continue
             try:
                 batch.messages.append(self._projection.read(delivery))
             except UnreadableMessageError as error:
@@ -184,4 +192,4 @@ class Projector(Generic[MessageT]):
 
 def _kind(delivery: Delivery) -> str:
     """The type as a metric's label: one of a known set, whatever is sent."""
-    return delivery.type if delivery.type in EVENTS or delivery.type == OUTCOME_TYPE else "unknown"
+    return delivery.type if delivery.type in EVENTS or delivery.type in (OUTCOME_TYPE, MARKER_TYPE) else "unknown"

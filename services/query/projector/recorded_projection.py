@@ -1,10 +1,12 @@
 """Writes a recorded read model: a document per happening, of which the first stays."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from pymongo import InsertOne, ReplaceOne
 
+from services.query.domain_event import DomainEvent
 from services.query.mongo.bulk import why_unencodable, write
 from services.query.mongo.collections import CollectionSource
 from services.query.projector.incoming import UnreadableMessageError, read_event_or_outcome
@@ -13,10 +15,19 @@ from services.query.read_model import Document, RecordedModel
 from shared.messaging.envelope import Delivery
 
 
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a message comes to, None where there is nothing to record; with an event's position in the log."""
+
+    document: Document | None
+    position: int | None
+
+
 class RecordedProjection:
     """Its messages don't depend on each other: one that can't be recorded is a dead letter, and nothing is parked.
 
-    `recorded` is told the ids of what was written or stood there already.
+    `recorded` is told the ids of what was written or stood there already, and `reached` the largest position among the
+    events of a batch.
     """
 
     def __init__(
@@ -24,21 +35,30 @@ class RecordedProjection:
         model: RecordedModel,
         collection: CollectionSource,
         recorded: Callable[[Mapping[str, int]], None] = lambda versions: None,
+        reached: Callable[[int], None] = lambda position: None,
     ) -> None:
         self.name = model.name
         self._model = model
         self._collection = collection
         self._recorded = recorded
+        self._reached = reached
 
-    def read(self, delivery: Delivery) -> Document | None:
-        document = self._model.record(read_event_or_outcome(delivery))
+    def read(self, delivery: Delivery) -> Record:
+        message = read_event_or_outcome(delivery)
+        document = self._model.record(message)
         if document is not None and (objection := why_unencodable(document)) is not None:
             raise UnreadableMessageError(*objection)
-        return document
+        return Record(document, message.envelope.position if isinstance(message, DomainEvent) else None)
 
-    async def apply(self, messages: Sequence[Document | None]) -> Tally:
-        documents = [document for document in messages if document is not None]
-        tally = Tally(ignored=len(messages) - len(documents), newest=_newest(documents))
+    async def apply(self, messages: Sequence[Record]) -> Tally:
+        tally = await self._write([message.document for message in messages if message.document is not None])
+        tally.ignored = sum(message.document is None for message in messages)
+        if positions := [message.position for message in messages if message.position is not None]:
+            self._reached(max(positions))
+        return tally
+
+    async def _write(self, documents: Sequence[Document]) -> Tally:
+        tally = Tally(newest=_newest(documents))
         if not documents:
             return tally
         inserted = await write(self._collection(), [InsertOne(document) for document in documents])

@@ -2,7 +2,7 @@ from typing import ClassVar, Literal
 
 from shared.contracts.base import Query
 from shared.contracts.queries.paging import Cursor, PageSize
-from shared.contracts.views import UserPage
+from shared.contracts.views import UserPage, UserPageUpdate
 
 
 class GetAllUsers(Query):
@@ -14,6 +14,7 @@ class GetAllUsers(Query):
 
     type: ClassVar[str] = "GetAllUsers"
     view: ClassVar = UserPage
+    update_view: ClassVar = UserPageUpdate
 
     limit: PageSize = 50
     cursor: Cursor | None = None

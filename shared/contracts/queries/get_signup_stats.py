@@ -24,6 +24,7 @@ class GetSignupStats(Query):
 
     type: ClassVar[str] = "GetSignupStats"
     view: ClassVar = SignupStats
+    update_view: ClassVar = SignupStats
 
     from_: UtcDay | None = Field(default=None, alias="from")
     to: UtcDay | None = None

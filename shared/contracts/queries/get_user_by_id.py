@@ -10,5 +10,6 @@ class GetUserById(Query):
 
     type: ClassVar[str] = "GetUserById"
     view: ClassVar = UserView
+    update_view: ClassVar = UserView
 
     user_id: UserId

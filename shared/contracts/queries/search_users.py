@@ -18,8 +18,9 @@ def _has_a_word(text: str) -> str:
 class SearchUsers(Query):
     """Users by the beginnings of words in name or e-mail address. Data: a `UserPage`; error `bad_cursor`.
 
-    Without regard to case and accents; of several words each must be found. Order: the first of a user's words that
-    was found, then the id. `cursor` is the `next_cursor` of the page before, and goes with the same words.
+    Without regard to case and accents; of several words each must be found. Order: for one word, the first of a user's
+    words that was found, then the id; for several, any, but the same on every page. `cursor` is the `next_cursor` of
+    the page before, and goes with the same words.
     """
 
     type: ClassVar[str] = "SearchUsers"

@@ -14,13 +14,17 @@ from tests.unit.query.fake_event_log import FakeEventLog
 from tests.unit.query.given_events import at
 
 
+async def at_once() -> None:
+    """A marker of a queue that nothing waits in."""
+
+
 class Scene:
     """The query side without a broker: what the projector wrote, asked through the bus."""
 
     def __init__(self, collections: Collections, log: FakeEventLog | None = None) -> None:
         self.collections = collections
         self.bus = QueryBus()
-        self.models = LiveModels(collections, log or FakeEventLog())
+        self.models = LiveModels(collections, log or FakeEventLog(), lambda _model: at_once)
         register_queries(self.models, self.bus)
 
     async def project(self, *events: Any) -> None:

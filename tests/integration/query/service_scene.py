@@ -75,7 +75,7 @@ class World:
         request = Envelope(
             exchange="queries", routing_key="query", type=query, body=json.dumps(body).encode(), headers=headers or {}
         )
-        reply = await self.rpc.call(request, timeout=10)
+        reply = await self.rpc.call(request, timeout=40)
         answer: dict[str, Any] = json.loads(reply.body)
         return answer
 

@@ -11,6 +11,7 @@ from services.query.projector.event_log import EventLogUnavailableError
 from services.query.projector.fold import Failure
 from services.query.projector.folded_projection import FoldedProjection
 from services.query.projector.parking import Parking
+from services.query.projector.targets import OneTarget
 from services.query.read_model import Document, FoldedModel
 from services.query.read_models.users import USERS
 from services.query.read_models.users.projection import project
@@ -49,7 +50,7 @@ class Scene:
 
     def another(self, model: FoldedModel = USERS) -> FoldedProjection:
         source = self.collections.source(model.name)
-        return FoldedProjection(model, source, self.parking, self.log, self.note)
+        return FoldedProjection(model, OneTarget(source, self.parking), self.log, self.note)
 
     def note(self, versions: Mapping[str, int]) -> None:
         self.advanced.update(versions)
@@ -314,7 +315,7 @@ async def test_events_that_arrive_while_one_is_healed_are_not_lost(collections: 
                 await go_on.wait()
                 yield page
 
-    slow = FoldedProjection(USERS, collections.source("users"), scene.parking, SlowLog(ALICE[:3]))
+    slow = FoldedProjection(USERS, OneTarget(collections.source("users"), scene.parking), SlowLog(ALICE[:3]))
     healing = asyncio.create_task(slow.heal("alice"))
     await reading.wait()
     scene.log.events = ALICE[:4]

@@ -8,7 +8,9 @@ from pymongo import InsertOne
 
 from services.query.mongo.collections import Collections
 from services.query.read_models.user_directory.page_cursor import SearchCursor
-from services.query.read_models.user_directory.search_users import entries, rarest
+from services.query.read_models.user_directory.pairs import pairs
+from services.query.read_models.user_directory.paths import paths
+from services.query.read_models.user_directory.search_users import entries, shortest
 from tests.integration.query.query_scene import Scene, seen, stages_of
 from tests.unit.query.given_events import at, created, deactivated, email_updated, renamed
 
@@ -139,28 +141,74 @@ async def test_a_text_without_a_word_is_refused(scene: Scene, text: Any) -> None
 
 async def test_every_search_comes_from_an_index(scene: Scene) -> None:
     directory = scene.collections.live("user_directory")
+    found_by = {f"u{n:05}": sorted([f"a{n % 10}", f"user{n:05}", f"zoe{n % 7}"]) for n in range(2000)}
     await directory.bulk_write(
-        [InsertOne({"_id": f"u{n:05}", "words": [f"a{n % 10}", f"user{n:05}", "x"]}) for n in range(2000)]
+        [InsertOne({"_id": key, "words": words, "pairs": pairs(words)}) for key, words in found_by.items()]
     )
-    for asked, after, most in (
-        (["a"], None, 21),
-        (["a"], SearchCursor("a", "a5", "u01005"), 21),
-        (["a", "user0007"], None, 21),
+    for asked, after, field, most in (
+        (["a"], None, "words", 21),
+        (["a"], SearchCursor(paths(["a"])[0], "a5", "u01005"), "words", 21),
+        (["a", "user0007"], None, "words", 21),
+        (["a3", "user0003"], None, "pairs", 21),
+        (["a3", "zoe5"], None, "pairs", 31),
     ):
-        driver = await rarest(directory, asked)
-        explained = await directory.find(**entries(asked, driver, after), limit=20).explain()
-        assert {"IXSCAN", "FETCH"} <= stages_of(explained["queryPlanner"]["winningPlan"])
-        assert not {"SORT", "COLLSCAN"} & stages_of(explained["queryPlanner"]["winningPlan"])
-        assert explained["executionStats"]["totalKeysExamined"] <= most
-        assert explained["executionStats"]["totalDocsExamined"] <= most
+        path = after.path if after else await shortest(directory, paths(asked))
+        assert path.field == field
+        for beginning in path.beginnings:
+            explained = await directory.find(**entries(path, beginning, after, path.asked), limit=20).explain()
+            assert {"IXSCAN", "FETCH"} <= stages_of(explained["queryPlanner"]["winningPlan"])
+            assert not {"SORT", "COLLSCAN"} & stages_of(explained["queryPlanner"]["winningPlan"])
+            assert explained["executionStats"]["totalKeysExamined"] <= most
+            assert explained["executionStats"]["totalDocsExamined"] <= most
+
+
+async def test_how_long_a_path_is_is_counted_without_a_look_at_documents(scene: Scene) -> None:
+    directory = scene.collections.live("user_directory")
+    await directory.bulk_write([InsertOne({"_id": f"u{n}", "words": ["common", f"user{n}"]}) for n in range(50)])
+    path = paths(["common"])[0]
+
+    keys = entries(path, "common", None, ()) | {"projection": {"_id": 1}}
+    explained = await directory.find(**keys, skip=49, limit=1).explain()
+
+    assert explained["executionStats"]["totalKeysExamined"] <= 51
+    assert explained["executionStats"]["totalDocsExamined"] == 0
+
+
+@pytest.mark.parametrize("asked", [["an", "smi"], ["anna", "smith"]])
+async def test_two_frequent_prefixes_that_few_have_together_cost_what_they_find(scene: Scene, asked: list[str]) -> None:
+    directory = scene.collections.live("user_directory")
+    found_by = {
+        f"u{n:05}": sorted({"anna" if n % 2 else "bert", "smith" if n % 2 == 0 or n % 500 == 1 else "jones"})
+        for n in range(3000)
+    }
+    await directory.bulk_write(
+        [InsertOne({"_id": key, "words": words, "pairs": pairs(words)}) for key, words in found_by.items()]
+    )
+    path = await shortest(directory, paths(asked))
+
+    explained = await directory.find(**entries(path, path.beginnings[-1], None, path.asked)).explain()
+
+    assert explained["executionStats"]["nReturned"] == 6
+    assert explained["executionStats"]["totalDocsExamined"] <= 7
 
 
 async def test_the_rarest_of_several_words_leads(scene: Scene) -> None:
     directory = scene.collections.live("user_directory")
-    await directory.bulk_write([InsertOne({"_id": f"u{n}", "words": ["common", f"user{n}"]}) for n in range(300)])
+    found_by = {f"u{n}": sorted(["common", f"usernumber{n}"]) for n in range(600)}
+    await directory.bulk_write(
+        [InsertOne({"_id": key, "words": words, "pairs": pairs(words)}) for key, words in found_by.items()]
+    )
 
-    assert await rarest(directory, ["common", "user12"]) == "user12"
-    assert await rarest(directory, ["common", "user"]) == "common"
+    assert (await shortest(directory, paths(["common", "usernumber12"]))).beginnings == ("usernumber12",)
+
+
+async def test_a_user_with_very_many_words_is_found_by_any_two_of_them(scene: Scene) -> None:
+    await scene.project(created("long", name=" ".join(f"n{number}x" for number in range(40)), email="long@x.example"))
+    await scene.project(created("short", name="n3x n39x", email="short@x.example"))
+
+    assert await search(scene, "n3x n39") == ["long", "short"]
+    assert await search(scene, "n12 n38x") == ["long"]
+    assert await scene.page_through(1, "SearchUsers", text="n3x n39") == ["long", "short"]
 
 
 async def test_a_search_waits_for_what_its_asker_wrote(scene: Scene) -> None:

@@ -21,6 +21,7 @@ from services.query.mongo.setup import ensure_indexes
 from services.query.projector.folded_projection import FoldedProjection
 from services.query.projector.parking import Parking
 from services.query.projector.projection import ContendedError
+from services.query.projector.targets import OneTarget
 from services.query.read_model import Document
 from services.query.read_models.signup_stats import SIGNUP_STATS
 from services.query.read_models.signup_stats.get_signup_stats import days_request
@@ -198,7 +199,8 @@ class Deliveries:
         self.chance = chance
         parking = Parking(collections.parked, SIGNUP_STATS.name, SIGNUP_STATS.aggregate_type)
         source = collections.source(SIGNUP_STATS.name)
-        self.projectors = [FoldedProjection(SIGNUP_STATS, source, parking, FakeEventLog(events)) for _ in range(2)]
+        target = OneTarget(source, parking)
+        self.projectors = [FoldedProjection(SIGNUP_STATS, target, FakeEventLog(events)) for _ in range(2)]
 
     async def deliver(self) -> None:
         """To both at once, in any order, in batches of which some are cut off; in the end, all once more."""

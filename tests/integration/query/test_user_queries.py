@@ -11,6 +11,7 @@ from services.query.freshness.demand import Demand
 from services.query.mongo.collections import Collections
 from services.query.projector.fold import Failure
 from services.query.projector.parking import Parking
+from services.query.projector.recorded_projection import Record
 from services.query.read_models.users import USERS
 from services.query.read_models.users.get_all_users import page_request
 from services.query.read_models.users.page_cursor import decode
@@ -268,7 +269,7 @@ COMMAND = "0192f0c1-2d3e-7a4b-8c5d-100000000003"
 
 
 async def record(scene: Scene, **document: Any) -> None:
-    await scene.models.all[1].projection.apply([{"_id": COMMAND, "time": NOON, **document}])
+    await scene.models.all[1].projection.apply([Record({"_id": COMMAND, "time": NOON, **document}, None)])
 
 
 async def test_an_accepted_command_is_told_with_its_version(scene: Scene) -> None:

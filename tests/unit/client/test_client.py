@@ -1,6 +1,6 @@
 import json
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -12,14 +12,17 @@ from shared.client_errors import (
     OutcomeTimeoutError,
     QueryNotSentError,
 )
+from shared.client_live_link import LiveLink
 from shared.contracts.answer import Answered, Failed
 from shared.contracts.commands import CreateUser, DeactivateUser
 from shared.contracts.outcome import Accepted, Rejected
 from shared.contracts.queries import GetAllUsers, GetUserById
+from shared.messaging.connection import SupervisedConnection
 from shared.messaging.ports import PublishFailure
 from shared.messaging.rpc_client import RpcConnectionLostError, RpcTimeoutError, RpcUnroutableError
 from tests.unit.client.scripted_broker import ScriptedCaller, ScriptedPublisher
 
+NO_LINK = LiveLink(SupervisedConnection("amqp://nowhere", name="test"), uuid4)
 COMMAND_ID = UUID("0192f000-0000-7000-8000-000000000001")
 CREATE = CreateUser(user_id="alice", name="Alice", email="alice@example.com")
 ACCEPTED = {
@@ -55,7 +58,7 @@ def client_of(
     def no_events(_keys: object) -> Any:
         raise NotImplementedError
 
-    return CqrsClient(publisher or ScriptedPublisher(), caller or ScriptedCaller(), no_events, **options)
+    return CqrsClient(publisher or ScriptedPublisher(), caller or ScriptedCaller(), no_events, NO_LINK, **options)
 
 
 async def test_a_command_goes_out_as_the_contract_says() -> None:

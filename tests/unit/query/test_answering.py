@@ -1,17 +1,21 @@
 import asyncio
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from pymongo.errors import AutoReconnect, ServerSelectionTimeoutError
 
 from services.query.answering import Answering
-from services.query.freshness.demand import Demand
+from services.query.freshness.demand import ANY_STATE, Demand
+from services.query.generation_guard import GenerationGuard
 from services.query.metrics import QueryMetrics
 from services.query.query_bus import QueryBus
 from shared.contracts.answer import Answered, AsOf, Failed
 from shared.contracts.queries import GetAllUsers, GetUserByEmail, GetUserById
+from shared.messaging.envelope import Delivery
+from tests.unit.query.fake_generations import FakeGenerations
 from tests.unit.query.given_events import NOON, delivery
 
 
@@ -33,6 +37,13 @@ class Asked:
         return Answered(data={"at": NOON, "asked": query.type}, as_of=AsOf(version=1, time=NOON))
 
 
+class Followed:
+    """Takes every live query."""
+
+    async def subscribe(self, request: Delivery, data: Mapping[str, Any], demand: Demand) -> None:
+        assert (request.type, dict(data), demand) == ("GetUserById", {"user_id": "alice"}, ANY_STATE)
+
+
 @pytest.fixture
 def handler() -> Asked:
     return Asked()
@@ -43,11 +54,12 @@ def answering(handler: Asked) -> Answering:
     bus = QueryBus()
     for contract in (GetUserById, GetUserByEmail, GetAllUsers):
         bus.register(contract, handler)
-    return Answering(bus, QueryMetrics())
+    return Answering(bus, QueryMetrics(), Followed(), GenerationGuard(FakeGenerations()))
 
 
 async def ask(answering: Answering, query: str | None, body: Any, **properties: Any) -> dict[str, Any]:
     reply = await answering(delivery(body, type=query, **properties))
+    assert reply is not None
     assert reply.type == "QueryAnswer"
     answer: dict[str, Any] = json.loads(reply.body)
     return answer
@@ -57,8 +69,29 @@ async def test_an_answer_carries_its_data_and_how_fresh_it_is(answering: Answeri
     assert await ask(answering, "GetUserById", {"user_id": "alice"}) == {
         "status": "ok",
         "data": {"at": "2026-11-22T12:00:00Z", "asked": "GetUserById"},
-        "as_of": {"version": 1, "time": "2026-11-22T12:00:00Z"},
+        "as_of": {"version": 1, "time": "2026-11-22T12:00:00Z", "complete_until": None},
     }
+
+
+@pytest.mark.parametrize("header", [True, "true"])
+async def test_a_query_that_wants_updates_is_answered_by_who_follows_it(answering: Answering, header: Any) -> None:
+    request = delivery({"user_id": "alice"}, type="GetUserById", headers={"subscribe": header})
+
+    assert await answering(request) is None
+
+
+async def test_a_query_that_wants_no_updates_is_answered_once(answering: Answering) -> None:
+    answer = await ask(answering, "GetUserById", {"user_id": "alice"}, headers={"subscribe": False})
+
+    assert answer["status"] == "ok"
+
+
+@pytest.mark.parametrize("header", ["yes", 1, "", ["true"]])
+async def test_a_wish_for_updates_that_is_none_is_refused(answering: Answering, header: Any) -> None:
+    answer = await ask(answering, "GetUserById", {"user_id": "alice"}, headers={"subscribe": header})
+
+    assert answer["error"]["code"] == "invalid_message"
+    assert answer["error"]["message"].startswith("subscribe: ")
 
 
 @pytest.mark.parametrize("query", [None, "", "GetEverything", "getuserbyid"])

@@ -28,6 +28,17 @@ def test_a_wait_that_is_no_time_is_refused_by_its_name(header: Any) -> None:
         read_demand({"max-wait-ms": header})
 
 
+@pytest.mark.parametrize(("header", "seconds"), [(0, 0.0), ("1500", 1.5), (3_600_000, 3600.0)])
+def test_how_far_behind_an_answer_may_be(header: object, seconds: float) -> None:
+    assert read_demand({"max-staleness-ms": header}) == Demand(max_staleness=seconds)
+
+
+@pytest.mark.parametrize("header", [-1, 1.5, True, "fresh", ""])
+def test_a_staleness_that_is_no_time_is_refused_by_its_name(header: Any) -> None:
+    with pytest.raises(InvalidDemandError, match=r"^max-staleness-ms: "):
+        read_demand({"max-staleness-ms": header})
+
+
 @pytest.mark.parametrize("header", ["", "alice@3", "user/alice@", "user/alice@-1", 3, ["user/alice@3"], b"user/a@1"])
 def test_a_token_that_is_none_is_refused_by_its_name(header: Any) -> None:
     with pytest.raises(InvalidDemandError, match=r"^consistency-token: "):

@@ -59,6 +59,7 @@ class Scene:
             self.projection,
             self.consumer,
             DeadLetters(self.broker.publisher()),
+            self.broker.replier(),
             QueryMetrics(self.registry),
             max_batch=20,
             backoff=Backoff(first=0.001, longest=0.01),
@@ -120,6 +121,23 @@ async def test_a_batch_is_tried_until_it_is_written(scene: Scene, failure: Excep
 
     assert scene.projection.written == [("alice", 1), ("alice", 2)]
     assert scene.metric("projection_retries_total", error=type(failure).__name__) == 5
+    assert scene.broker.messages("dead-letters") == []
+
+
+async def test_a_marker_is_answered_once_what_came_before_it_is_written(scene: Scene) -> None:
+    scene.projection.held = asyncio.Event()
+    scene.broker.declare_queue("reply.asker")
+    scene.publish(created("alice"))
+    scene.broker.put(QUEUE, delivery({}, type="ProjectionMarker", reply_to="reply.asker", correlation_id="first"))
+    await asyncio.sleep(0.05)
+    assert scene.broker.messages("reply.asker") == []
+
+    scene.projection.held.set()
+    await scene.until_idle()
+
+    answers = scene.broker.messages("reply.asker")
+    assert [(answer.type, answer.correlation_id) for answer in answers] == [("ProjectionMarkerPassed", "first")]
+    assert scene.projection.written == [("alice", 1)]
     assert scene.broker.messages("dead-letters") == []
 
 

@@ -1,7 +1,11 @@
+import itertools
+
 import pytest
 
 from services.query.read_models.user_directory import USER_DIRECTORY
 from services.query.read_models.user_directory.page_cursor import SearchCursor, decode, encode
+from services.query.read_models.user_directory.pairs import pairs
+from services.query.read_models.user_directory.paths import paths
 from services.query.read_models.user_directory.projection import project
 from services.query.read_models.user_directory.words import folded, sought, words
 from services.query.sealed_cursor import BadCursorError, seal
@@ -49,25 +53,59 @@ def test_an_entry_has_the_words_of_name_and_address_as_they_are_now() -> None:
     assert project(named, deactivated("alice", 4))["words"] == named["words"]
 
 
-def test_a_cursor_survives_the_journey() -> None:
-    cursor = SearchCursor("lid", "liddell", "alice")
+def test_pairs_hold_each_two_words_under_the_beginnings_of_the_first() -> None:
+    assert pairs(["al", "alice", "liddell", "o", "wonderland"]) == [
+        "al alice",
+        "al liddell",
+        "al o",
+        "al wonderla",
+        "li o",
+        "li wonderla",
+    ]
+    assert pairs(["alice"]) == pairs([]) == []
 
-    assert decode(encode(cursor, ["ali", "lid"]), ["ali", "lid"]) == cursor
+
+def test_of_a_user_with_very_many_words_no_pairs_are_kept_but_that_there_are_others() -> None:
+    many = words("Al Bo " + " ".join(f"w{number:02}" for number in range(100)))
+
+    assert pairs(many) == ["al *", "bo *", *(f"w{n} *" for n in range(10))]
+
+
+@pytest.mark.parametrize("most", [10, 40])
+def test_whoever_has_two_words_is_on_every_path_for_any_beginnings_of_them(most: int) -> None:
+    """Whichever of many words are sought, and however much of them."""
+    found_by = words(" ".join(["Alexander", "Al", "Zoë", "Ω", "x", "日本", *(f"n{n}ame" for n in range(most - 6))]))
+    keys = {"words": found_by, "pairs": pairs(found_by)}
+    looked_at: set[str] = set()
+
+    for one, other in itertools.combinations(found_by, 2):
+        for asked in (sought(f"{one[:i]} {other[:j]}") for i in (1, 2, 3, 5) for j in (1, 3, 6, 9)):
+            for path in paths(asked):
+                looked_at.add(path.field)
+                assert any(key.startswith(path.beginnings) for key in keys[path.field]), (asked, path)
+    assert looked_at == keys.keys()
+
+
+def test_a_cursor_survives_the_journey() -> None:
+    for path, key in zip(paths(["ali", "lid"]), ("alice", "liddell", "al liddell"), strict=True):
+        cursor = SearchCursor(path, key, "alice")
+
+        assert decode(encode(cursor, ["ali", "lid"]), ["ali", "lid"]) == cursor
 
 
 @pytest.mark.parametrize("asked", [["ali"], ["ali", "li"], ["lid"], []])
 def test_a_cursor_of_another_search_is_refused(asked: list[str]) -> None:
     with pytest.raises(BadCursorError, match="belongs to another text"):
-        decode(encode(SearchCursor("lid", "liddell", "alice"), ["ali", "lid"]), asked)
+        decode(encode(SearchCursor(paths(["ali", "lid"])[1], "liddell", "alice"), ["ali", "lid"]), asked)
 
 
 @pytest.mark.parametrize(
     "changed",
-    [{0: 2}, {2: 1}, {2: -1}, {2: None}, {2: "ali"}, {3: 7}, {3: "bob"}, {4: None}, {4: {"$gt": ""}}],
+    [{0: 1}, {2: 1}, {2: -1}, {2: None}, {2: "ali"}, {3: 7}, {3: "bob"}, {4: None}, {4: {"$gt": ""}}],
 )
 def test_a_well_made_forgery_is_refused(changed: dict[int, object]) -> None:
     fingerprint = "a9d4ffef6a7a4cd5"
-    fields = [1, fingerprint, 0, "alice", "alice"]
+    fields = [2, fingerprint, 0, "alice", "alice"]
     sealed = seal([changed.get(at, field) for at, field in enumerate(fields)])  # type: ignore[misc]
 
     with pytest.raises(BadCursorError):

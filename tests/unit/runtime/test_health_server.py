@@ -18,11 +18,15 @@ async def test_alive_ready_and_metrics_are_served() -> None:
     health = Health()
     trouble: list[str] = []
     health.add("rabbitmq", lambda: trouble[0] if trouble else None)
+    health.add_note("projection users", lambda: "paused" if trouble else None)
     async with health_server(health, new_registry(), host="127.0.0.1", port=0) as port:
         assert await get(port, "/livez") == (200, "alive\n")
-        assert await get(port, "/readyz") == (200, '{"ready": true, "checks": {"rabbitmq": null}}')
+        assert await get(port, "/readyz") == (200, '{"ready": true, "checks": {"rabbitmq": null}, "notes": {}}')
         trouble.append("no connection")
-        assert await get(port, "/readyz") == (503, '{"ready": false, "checks": {"rabbitmq": "no connection"}}')
+        assert await get(port, "/readyz") == (
+            503,
+            '{"ready": false, "checks": {"rabbitmq": "no connection"}, "notes": {"projection users": "paused"}}',
+        )
         assert (await get(port, "/livez"))[0] == 200
         status, text = await get(port, "/metrics")
         assert status == 200

@@ -1,7 +1,7 @@
-"""One index entry for each word of a user, followed by the id, which makes every entry a place where a page can end."""
+"""One index entry for each key of a user, followed by the id, which makes every entry a place where a page can end."""
 
 from pymongo import ASCENDING, IndexModel
 
-WORDS = [("words", ASCENDING), ("_id", ASCENDING)]
+KEYS = {field: [(field, ASCENDING), ("_id", ASCENDING)] for field in ("words", "pairs")}
 
-INDEXES = (IndexModel(WORDS, name="words"),)
+INDEXES = tuple(IndexModel(keys, name=field) for field, keys in KEYS.items())

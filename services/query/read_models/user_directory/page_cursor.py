@@ -4,34 +4,36 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from services.query.read_models.user_directory.paths import Path, paths
 from services.query.sealed_cursor import BadCursorError, seal, unseal
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
 class SearchCursor:
-    """The last user of a page: the word found, and the id. `driver` is the prefix that the list goes by."""
+    """The last user of a page: the key found, and the id. `path` is what the list goes along."""
 
-    driver: str
-    word: str
+    path: Path
+    key: str
     user_id: str
 
 
 def encode(cursor: SearchCursor, asked: Sequence[str]) -> str:
-    return seal([_FORMAT, _fingerprint(asked), asked.index(cursor.driver), cursor.word, cursor.user_id])
+    return seal([_FORMAT, _fingerprint(asked), paths(asked).index(cursor.path), cursor.key, cursor.user_id])
 
 
 def decode(text: str, asked: Sequence[str]) -> SearchCursor:
     """Raises BadCursorError."""
-    version, its_words, driver, word, user_id = unseal(text, 5)
-    if version != _FORMAT or not isinstance(word, str) or not isinstance(user_id, str):
+    version, its_words, number, key, user_id = unseal(text, 5)
+    if version != _FORMAT or not isinstance(key, str) or not isinstance(user_id, str):
         raise BadCursorError("is of another version")
     if its_words != _fingerprint(asked):
         raise BadCursorError("belongs to another text")
-    if not isinstance(driver, int) or not 0 <= driver < len(asked) or not word.startswith(asked[driver]):
+    known = paths(asked)
+    if not isinstance(number, int) or not 0 <= number < len(known) or not key.startswith(known[number].beginnings):
         raise BadCursorError("is not a cursor")
-    return SearchCursor(asked[driver], word, user_id)
+    return SearchCursor(known[number], key, user_id)
 
 
 def _fingerprint(asked: Sequence[str]) -> str:

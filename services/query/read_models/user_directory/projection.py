@@ -1,10 +1,12 @@
 """What each event makes of a user's entry in the directory.
 
-The document is that of `users` (see `read_models/users/projection.py`) and, with it, `words`.
+The document is that of `users` (see `read_models/users/projection.py`) and, with it, `words` and
+`pairs`.
 """
 
 from services.query.domain_event import DomainEvent
 from services.query.read_model import Document
+from services.query.read_models.user_directory.pairs import pairs
 from services.query.read_models.user_directory.words import words
 from services.query.read_models.users.projection import project as project_user
 
@@ -14,4 +16,5 @@ def project(document: Document | None, event: DomainEvent) -> Document:
     user = project_user(document, event)
     if "name" not in user:
         return user
-    return {**user, "words": words(user["name"], user["email"])}
+    found_by = words(user["name"], user["email"])
+    return {**user, "words": found_by, "pairs": pairs(found_by)}

@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from bson import MinKey
 
@@ -8,25 +8,31 @@ from services.query.freshness.demand import Demand
 from services.query.freshness.freshness import Freshness
 from services.query.mongo.collections import Collection, CollectionSource
 from services.query.read_model import Document
-from services.query.read_models.user_directory.indexes import WORDS
+from services.query.read_models.user_directory.indexes import KEYS
 from services.query.read_models.user_directory.page_cursor import SearchCursor, decode, encode
+from services.query.read_models.user_directory.paths import Path, paths
 from services.query.read_models.user_directory.words import sought
 from services.query.read_models.users.view import user_view
 from services.query.sealed_cursor import BadCursorError
 from shared.contracts.answer import Answered, AnswerError, AsOf, ErrorCode, Failed
 from shared.contracts.queries import SearchUsers
 
-RARE = 200
-"""A prefix with fewer entries than that is told from others with fewer; all beyond count as the same."""
+GUESSED = 100
+"""Users that are looked at, beyond a page, before it is asked which path is the shortest."""
+LENGTHS = (500, 5_000)
+"""Paths are told apart by whether they have so many keys."""
 BEYOND = "\U0010ffff"
-"""Follows every character that a word can hold."""
+"""Follows every character that a key can hold."""
+
+Found: TypeAlias = tuple[SearchCursor, Document]
 
 
 class SearchUsersHandler:
-    """Goes along the index entries of the rarest prefix and keeps the users who have the others, too: nothing is
-    sorted, and a page costs what it shows.
+    """Goes along the shortest path of an index that leads to all who are sought, the keys of the rarest prefix or of
+    two prefixes together, and keeps those who have the other words, too: nothing is sorted, and a page costs about
+    what it shows.
 
-    A user with several words of that prefix has an entry for each and is shown at the first of them.
+    A user with several keys on the path is shown at the first of them.
     """
 
     def __init__(self, directory: CollectionSource, freshness: Freshness) -> None:
@@ -51,46 +57,86 @@ class SearchUsersHandler:
             as_of=AsOf(time=max((document["updated_at"] for _, document in items), default=None)),
         )
 
-    async def _page(
-        self, asked: Sequence[str], after: SearchCursor | None, count: int
-    ) -> list[tuple[SearchCursor, Document]]:
+    async def _page(self, asked: Sequence[str], after: SearchCursor | None, count: int) -> list[Found]:
         directory = self._directory()
-        driver = after.driver if after else await rarest(directory, asked)
-        found: list[tuple[SearchCursor, Document]] = []
-        async with directory.find(**entries(asked, driver, after), batch_size=count + 1) as documents:
+        if after is not None:
+            return await _along(directory, after.path, after, count)
+        known = paths(asked)
+        if len(known) > 1 and (guessed := await _guess(directory, known[-1], asked, count)) is not None:
+            return guessed
+        return await _along(directory, await shortest(directory, known), None, count)
+
+
+async def _guess(directory: Collection, path: Path, asked: Sequence[str], count: int) -> list[Found] | None:
+    """The first page along the last path, a pair's where there is one, when many there are who is sought; else None."""
+    most = count if path.is_exact else count + GUESSED
+    reads = (directory.find(**entries(path, start, None, ()), limit=most).to_list() for start in path.beginnings)
+    found: list[Found] = []
+    for documents in await asyncio.gather(*reads):
+        found += [_found(path, document) for document in documents if _is_sought(document, asked)]
+        if len(found) < count and len(documents) == most:
+            return None
+    return found[:count]
+
+
+async def _along(directory: Collection, path: Path, after: SearchCursor | None, count: int) -> list[Found]:
+    found: list[Found] = []
+    for beginning in path.beginnings:
+        if after is not None and beginning + BEYOND <= after.key:
+            continue
+        async with directory.find(**entries(path, beginning, after, path.asked), batch_size=count + 1) as documents:
             async for document in documents:
-                word = next(word for word in document["words"] if word.startswith(driver))
-                if after is None or (word, document["_id"]) > (after.word, after.user_id):
-                    found.append((SearchCursor(driver, word, document["_id"]), document))
+                here = _found(path, document)
+                if after is None or (here[0].key, here[0].user_id) > (after.key, after.user_id):
+                    found.append(here)
                     if len(found) == count:
-                        break
-        return found
+                        return found
+    return found
 
 
-def entries(asked: Sequence[str], driver: str, after: SearchCursor | None) -> dict[str, Any]:
-    """The arguments of `find` for the users with a word that begins with `driver`, and the others of `asked`, in the
-    order of the index; `after` itself included.
+def entries(path: Path, beginning: str, after: SearchCursor | None, asked: Sequence[str]) -> dict[str, Any]:
+    """The arguments of `find` for the users with a key that begins so and words that begin as `asked`, in the order of
+    the index; `after` itself included.
 
     `min` and `max` bound the index itself, so that its order is that of the answer: a `sort` by an array's
     elements would be a sort in memory.
     """
-    start = {"words": after.word, "_id": after.user_id} if after else {"words": driver, "_id": MinKey()}
+    start = {path.field: beginning, "_id": MinKey()}
+    if after is not None and after.key >= beginning:
+        start = {path.field: after.key, "_id": after.user_id}
     return {
-        "filter": {"$and": [_has(prefix) for prefix in asked if prefix != driver]} if len(asked) > 1 else {},
-        "hint": WORDS,
+        "filter": {"$and": [_has(prefix) for prefix in asked]} if asked else {},
+        "projection": {"pairs": 0},  # many, and made of the words
+        "hint": KEYS[path.field],
         "min": start,
-        "max": {"words": driver + BEYOND, "_id": MinKey()},
+        "max": {path.field: beginning + BEYOND, "_id": MinKey()},
     }
 
 
-async def rarest(directory: Collection, asked: Sequence[str]) -> str:
-    """The prefix with the fewest users, as far as `RARE` of each tell; else the longest."""
-    if len(asked) == 1:
-        return asked[0]
-    counts = await asyncio.gather(
-        *(directory.count_documents(_has(prefix), limit=RARE, hint=WORDS) for prefix in asked)
-    )
-    return min(zip(counts, asked, strict=True), key=lambda counted: (counted[0], -len(counted[1])))[1]
+async def shortest(directory: Collection, known: Sequence[Path]) -> Path:
+    """The last of the shortest paths, as far as `LENGTHS` tell them apart."""
+    if len(known) == 1:
+        return known[0]
+    for length in LENGTHS:
+        longer = await asyncio.gather(*(_has_keys(directory, path, length) for path in known))
+        shorter = [path for path, is_longer in zip(known, longer, strict=True) if not is_longer]
+        if shorter:
+            return shorter[-1]
+    return known[-1]
+
+
+async def _has_keys(directory: Collection, path: Path, length: int) -> bool:
+    """Whether there are so many. Read from the index alone: nothing but an id is wanted."""
+    keys = entries(path, path.beginnings[-1], None, ()) | {"projection": {"_id": 1}}
+    return bool(await directory.find(**keys, skip=length - 1, limit=1).to_list())
+
+
+def _found(path: Path, document: Document) -> Found:
+    return SearchCursor(path, path.key_of(document["words"]), document["_id"]), document
+
+
+def _is_sought(document: Document, asked: Sequence[str]) -> bool:
+    return all(any(word.startswith(prefix) for word in document["words"]) for prefix in asked)
 
 
 def _has(prefix: str) -> dict[str, Any]:

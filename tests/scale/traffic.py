@@ -1,0 +1,89 @@
+"""Clients who go on working: what they write they ask for, and what they once saw they must see again."""
+
+import asyncio
+import random
+import uuid
+from collections import Counter
+from dataclasses import dataclass, field
+
+from shared.client import CqrsClient
+from shared.contracts.base import Command
+from shared.contracts.commands import CreateUser, RenameUser
+from shared.contracts.outcome import Accepted
+from tests.support.ask import Asker
+
+TICK_SECONDS = 0.05
+ASKED_ABOUT = 200
+WAIT_MS = 5000
+
+
+@dataclass
+class Traffic:
+    """`commands_per_second` renames and creations, and as many queries: each about a user who was written just now.
+
+    A query asks for the version that its command's outcome named. Wrong is an answer with an error, one of an older
+    version than somebody has seen before, and one with another name than that version has.
+    """
+
+    amqp_url: str
+    per_second: int
+    seed: int = 1
+    counts: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+    slowest: float = 0.0
+    names: dict[tuple[str, int], str] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        """Until `stopping` is set and everything sent has been answered."""
+        chance = random.Random(self.seed)
+        users = [f"live-{uuid.uuid4().hex[:10]}" for _ in range(ASKED_ABOUT)]
+        loop = asyncio.get_running_loop()
+        async with CqrsClient.connect(self.amqp_url) as client, Asker(self.amqp_url) as asker:
+            busy: dict[str, asyncio.Task[None]] = {}
+            began, sent = loop.time(), 0
+            while not self.stopping.is_set():
+                await asyncio.sleep(TICK_SECONDS)
+                due = int((loop.time() - began) * self.per_second) - sent
+                sent += due
+                free = [user for user in users if user not in busy or busy[user].done()]
+                for user in chance.sample(free, min(due, len(free))):
+                    busy[user] = asyncio.create_task(self._write_and_ask(client, asker, user))
+            await asyncio.gather(*busy.values())
+
+    async def _write_and_ask(self, client: CqrsClient, asker: Asker, user: str) -> None:
+        name = f"Name {uuid.uuid4().hex[:8]}"
+        new = user not in self.seen
+        command: Command = RenameUser(user_id=user, name=name)
+        if new:
+            command = CreateUser(user_id=user, name=name, email=f"{user}@example.com")
+        try:
+            outcome = await client.send_and_wait(command, timeout=30)
+        except Exception as error:
+            self.wrong.append(f"command: {type(error).__name__}: {error}")
+            return
+        if not isinstance(outcome, Accepted):
+            self.wrong.append(f"command: {outcome.error.code}")
+            return
+        self.counts["commands"] += 1
+        version = outcome.version
+        self.names[user, version] = name
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            headers = {"consistency-token": f"user/{user}@{version}", "max-wait-ms": WAIT_MS}
+            answer = await asker.ask("GetUserById", headers=headers, user_id=user)
+        except Exception as error:
+            self.wrong.append(f"query: {type(error).__name__}: {error}")
+            return
+        self.slowest = max(self.slowest, loop.time() - began)
+        self.counts["queries"] += 1
+        if answer["status"] != "ok":
+            self.wrong.append(f"answer: {answer['error']}")
+            return
+        data = answer["data"]
+        least = max(version, self.seen.get(user, 0))
+        if data["version"] < least or data["name"] != self.names.get((user, data["version"]), data["name"]):
+            self.wrong.append(f"answer about {user}: version {data['version']} after {least}")
+        self.seen[user] = max(data["version"], least)
