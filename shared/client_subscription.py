@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from shared.client_errors import NotConnectedError, SubscriptionLostError
 from shared.contracts.cloud_event import CloudEvent
+from shared.messaging.opening import open_connection
 from shared.messaging.topology import EVENTS
 from shared.runtime.errors import in_one_line
 
@@ -30,7 +31,7 @@ async def subscription(
     """
     arrived: asyncio.Queue[AbstractIncomingMessage | None] = asyncio.Queue()
     try:
-        connection = await aio_pika.connect(
+        connection = await open_connection(
             amqp_url, timeout=connect_timeout, client_properties={"connection_name": name}
         )
     except (OSError, TimeoutError, aio_pika.exceptions.AMQPError) as error:

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-import aio_pika
 import aiohttp
 import aiormq
 from aio_pika.abc import AbstractConnection
@@ -13,6 +12,7 @@ from yarl import URL
 
 from shared.messaging.broker_errors import in_words, is_refusal
 from shared.messaging.management_api import NOT_FOUND, UNAUTHORIZED, ManagementApi, ManagementApiError
+from shared.messaging.opening import open_connection
 from shared.messaging.topology import Exchange, Queue, Topology
 from shared.runtime.errors import StartupError
 
@@ -121,7 +121,7 @@ async def _make_users(api: ManagementApi, vhost: str, topology: Topology, passwo
 @asynccontextmanager
 async def _connected(amqp_url: str) -> AsyncIterator[AbstractConnection]:
     try:
-        connection = await aio_pika.connect(amqp_url)
+        connection = await open_connection(amqp_url)
     except aiormq.AMQPConnectionError as error:
         if is_refusal(error):
             raise SetupError(f"the broker refuses the administrator: {in_words(error)}") from None

@@ -4,9 +4,8 @@ import argparse
 import asyncio
 import sys
 
-import aio_pika
-
 from services.query.bootstrap import PROJECTION_QUEUES
+from shared.messaging.opening import open_connection
 from shared.messaging.topology import commands_queues
 from tests.benchmarks.commands import creates
 from tests.benchmarks.drain import StalledError, drain
@@ -56,7 +55,7 @@ async def _in_a_row(running: Session, count: int, commands: int) -> int:
 
 async def _left_in_queues(amqp_url: str) -> int:
     queues = [*commands_queues(), *(queue.queue for queue in PROJECTION_QUEUES)]
-    async with await aio_pika.connect(f"{amqp_url}cqrs") as connection:
+    async with await open_connection(f"{amqp_url}cqrs") as connection:
         channel = await connection.channel()
         found = [await channel.declare_queue(queue, passive=True) for queue in queues]
     return sum(each.declaration_result.message_count or 0 for each in found)

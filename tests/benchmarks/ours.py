@@ -6,8 +6,6 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import aio_pika
-
 from deploy.native.client_env import client_env
 from deploy.native.layout import ROOT, Layout
 from deploy.native.part import Part
@@ -16,6 +14,7 @@ from deploy.native.stack import SERVICES, NativeStack
 from services.query.bootstrap import PROJECTION_QUEUES, READ_MODELS
 from services.query.mongo.collections import Collections
 from services.query.read_model import RecordedModel
+from shared.messaging.opening import open_connection
 from shared.messaging.topology import commands_queues
 from tests.benchmarks.commands import Command
 from tests.benchmarks.sender import Sender, packed
@@ -90,7 +89,7 @@ class Ours:
     async def _empty_queues(self) -> None:
         """What a load that was too high, or a drain that stalled, left there."""
         url = f"{servers_admin_urls(self.native).amqp}{VHOST}"
-        async with await aio_pika.connect(url) as connection:
+        async with await open_connection(url) as connection:
             channel = await connection.channel()
             for name in (*commands_queues(), *(queue.queue for queue in PROJECTION_QUEUES)):
                 await (await channel.get_queue(name)).purge()

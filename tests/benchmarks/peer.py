@@ -14,6 +14,7 @@ import aio_pika
 from deploy.native.layout import ROOT
 from deploy.native.stack import NativeStack
 from shared.messaging.management_api import ManagementApi, ManagementApiError
+from shared.messaging.opening import open_connection
 from tests.benchmarks.commands import Command, as_line
 from tests.benchmarks.ours import SERVERS
 from tests.benchmarks.sender import Sender
@@ -139,7 +140,7 @@ class Peer:
         return self._logs / f"{self.name}-{role}.log"
 
     async def _until_consumed(self, queue: str) -> None:
-        async with await aio_pika.connect(self._amqp_url) as connection, asyncio.timeout(START_SECONDS):
+        async with await open_connection(self._amqp_url) as connection, asyncio.timeout(START_SECONDS):
             while True:
                 ended = [role for role, process in self._running.items() if process.poll() is not None]
                 if ended:

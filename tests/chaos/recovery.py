@@ -8,6 +8,7 @@ from contextlib import suppress
 import aio_pika
 import aiohttp
 
+from shared.messaging.opening import open_connection
 from tests.chaos.chaos_stack import World
 from tests.chaos.history import History
 
@@ -70,7 +71,7 @@ async def queues_short_of_consumers(world: World) -> Mapping[str, int]:
     with suppress(Exception):
         async with asyncio.timeout(10):
             names = await queue_names(world)
-            connection = await aio_pika.connect(f"{world.admin.amqp.removesuffix('/')}/cqrs", timeout=5)
+            connection = await open_connection(f"{world.admin.amqp.removesuffix('/')}/cqrs", timeout=5)
             async with connection:
                 channel = await connection.channel()
                 counted = {name: await _consumers(channel, name) for name in names}

@@ -12,6 +12,7 @@ import aiohttp
 import asyncpg
 import pytest
 
+from shared.messaging.opening import open_connection
 from tests.support.load import History, LoadClient, plan
 from tests.support.oracle import assert_everything_holds, plain_postgres_url
 from tests.support.stack import Stack
@@ -85,7 +86,7 @@ async def test_a_command_that_waits_too_long_is_rejected_as_expired(stack: Stack
     user_id = f"late-{uuid.uuid4().hex}"
     command_id = str(uuid.uuid4())
     dead_letters = await dead_letter_count(stack)
-    connection = await aio_pika.connect(stack.env["CQRS_AMQP_URL"])
+    connection = await open_connection(stack.env["CQRS_AMQP_URL"])
     async with connection:
         channel = await connection.channel()
         replies = await channel.declare_queue(f"reply.{uuid.uuid4()}", durable=True, arguments={"x-expires": 60_000})

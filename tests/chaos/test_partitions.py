@@ -9,6 +9,7 @@ import pytest
 from yarl import URL
 
 from deploy.native.stack import NativeStack
+from shared.messaging.opening import open_connection
 from shared.messaging.setup import set_up_broker
 from shared.messaging.topology import COMMANDS, commands_queues, topology
 from tests.support.stack import Stack, servers_admin_urls
@@ -40,7 +41,7 @@ async def queues_of_keys(url: str) -> dict[str, str]:
     """Sends a command to each, and looks where it comes out."""
     found: dict[str, str] = {}
     arrived = asyncio.Event()
-    async with asyncio.timeout(DEADLINE), await aio_pika.connect(url) as connection, connection.channel() as channel:
+    async with asyncio.timeout(DEADLINE), await open_connection(url) as connection, connection.channel() as channel:
         exchange = await channel.get_exchange(COMMANDS, ensure=False)
         for key in KEYS:
             await exchange.publish(aio_pika.Message(b"{}"), routing_key=key)

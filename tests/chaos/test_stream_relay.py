@@ -9,6 +9,7 @@ import aio_pika
 import pytest
 from yarl import URL
 
+from shared.messaging.opening import open_connection
 from tests.chaos.faults.stream_relay import Delays, StreamRelay
 from tests.support.tcp_proxy import TcpProxy
 
@@ -52,7 +53,7 @@ class Detour:
 async def detour(amqp_admin_url: str) -> AsyncIterator[Detour]:
     port = URL(amqp_admin_url).port
     assert port is not None
-    async with await aio_pika.connect(amqp_admin_url) as connection, TcpProxy(port) as proxy:
+    async with await open_connection(amqp_admin_url) as connection, TcpProxy(port) as proxy:
         detour = Detour(amqp_admin_url, await connection.channel(), proxy)
         await detour.declare()
         yield detour

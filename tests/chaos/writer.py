@@ -9,6 +9,7 @@ from contextlib import suppress
 import aio_pika
 from aio_pika.abc import AbstractExchange, AbstractIncomingMessage
 
+from shared.messaging.opening import open_connection
 from tests.chaos.history import History
 from tests.chaos.traffic import Wire
 
@@ -35,7 +36,7 @@ class Writer:
             await asyncio.sleep(0.3)
 
     async def _session(self, stop: asyncio.Event) -> None:
-        connection = await aio_pika.connect(self._amqp_url, timeout=5)
+        connection = await open_connection(self._amqp_url, timeout=5)
         try:
             async with asyncio.timeout(10):
                 channel = await connection.channel(publisher_confirms=True, on_return_raises=True)

@@ -18,6 +18,8 @@ from typing import Any
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
+from shared.messaging.opening import open_connection
+
 COMMANDS_PER_SECOND = 20
 QUERIES_PER_SECOND = 5
 LAST_OUTCOME_SECONDS = 60.0
@@ -80,7 +82,7 @@ class GoodTraffic:
 async def good_traffic(amqp_url: str, run: str) -> AsyncIterator[GoodTraffic]:
     """Runs until the end of the context, and then until the last outcome."""
     traffic = GoodTraffic(f"reply.good-{run}")
-    async with await aio_pika.connect(amqp_url, timeout=30) as connection:
+    async with await open_connection(amqp_url, timeout=30) as connection:
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         queue = await channel.declare_queue(traffic.reply_queue, exclusive=True)
 

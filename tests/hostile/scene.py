@@ -16,6 +16,7 @@ import asyncpg
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from pymongo import AsyncMongoClient
 
+from shared.messaging.opening import open_connection
 from tests.support.oracle import plain_postgres_url
 from tests.support.raw_amqp import RawPublisher
 from tests.support.stack import Stack
@@ -212,7 +213,7 @@ class Scene:
     # details
 
     async def _channel(self, url: str) -> AbstractChannel:
-        connection = await self._resources.enter_async_context(await aio_pika.connect(url, timeout=PATIENCE))
+        connection = await self._resources.enter_async_context(await open_connection(url, timeout=PATIENCE))
         return await connection.channel(publisher_confirms=True, on_return_raises=True)
 
     async def _publish(

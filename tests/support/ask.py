@@ -9,6 +9,8 @@ from typing import Any
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 
+from shared.messaging.opening import open_connection
+
 
 class Asker:
     """`async with Asker(url) as asker: answer = await asker.ask("GetUserById", user_id="alice")`."""
@@ -20,7 +22,7 @@ class Asker:
         self._channel: AbstractChannel | None = None
 
     async def __aenter__(self) -> "Asker":
-        self._connection = await aio_pika.connect(self._amqp_url, timeout=5)
+        self._connection = await open_connection(self._amqp_url, timeout=5)
         self._channel = await self._connection.channel(publisher_confirms=False)
         queue = await self._channel.get_queue("amq.rabbitmq.reply-to", ensure=False)
         await queue.consume(self._on_answer, no_ack=True)

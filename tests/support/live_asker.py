@@ -10,6 +10,8 @@ from typing import Any
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
+from shared.messaging.opening import open_connection
+
 
 @dataclass(frozen=True)
 class Heard:
@@ -71,7 +73,7 @@ class LiveAsker:
         self.reply_to = "amq.rabbitmq.reply-to" if direct else f"reply.{uuid.uuid4()}"
 
     async def __aenter__(self) -> "LiveAsker":
-        self._connection = await aio_pika.connect(self._amqp_url, timeout=5)
+        self._connection = await open_connection(self._amqp_url, timeout=5)
         self._channel = await self._connection.channel(publisher_confirms=False)
         if self._direct:
             queue = await self._channel.get_queue(self.reply_to, ensure=False)

@@ -1,4 +1,4 @@
-"""Seeded clients that know nothing of our code: commands as any program would publish them, on aio-pika alone.
+"""Seeded clients that know nothing of our schemas: commands as any program would publish them, on aio-pika.
 
 A client goes on until the broker has confirmed every message, whatever happens in between: a publish without a
 confirm is repeated with the same `message_id`, as section 2 of the contract allows.
@@ -16,6 +16,8 @@ from typing import Any
 
 import aio_pika
 from aio_pika.abc import AbstractIncomingMessage
+
+from shared.messaging.opening import open_connection
 
 WINDOW = 50  # messages in flight per client
 
@@ -90,7 +92,7 @@ class LoadClient:
                     await asyncio.sleep(0.3)
 
     async def _session(self, left: list[Sent]) -> list[Sent]:
-        connection = await aio_pika.connect(self._amqp_url, timeout=5)
+        connection = await open_connection(self._amqp_url, timeout=5)
         try:
             channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
             queue = await channel.declare_queue(self.reply_queue, durable=True, arguments={"x-expires": 600_000})
@@ -128,7 +130,7 @@ class LoadClient:
 
     async def collect(self, expected: set[str], deadline: float = 120.0) -> None:
         """Reads the reply queue until each of `expected` has an outcome; raises TimeoutError."""
-        connection = await aio_pika.connect(self._amqp_url, timeout=5)
+        connection = await open_connection(self._amqp_url, timeout=5)
         async with connection, asyncio.timeout(deadline):
             channel = await connection.channel()
             queue = await channel.get_queue(self.reply_queue, ensure=False)

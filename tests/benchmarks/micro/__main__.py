@@ -16,7 +16,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from uuid import uuid4
 
-import aio_pika
 import structlog
 import uvloop
 from yarl import URL
@@ -25,6 +24,7 @@ from shared.messaging.batch_consumer import AmqpBatchConsumer
 from shared.messaging.connection import SupervisedConnection
 from shared.messaging.envelope import Delivery, Envelope
 from shared.messaging.management_api import ManagementApi
+from shared.messaging.opening import open_connection
 from shared.messaging.publisher import AmqpPublisher
 from shared.messaging.replier import AmqpReplier
 from shared.messaging.reply import Reply
@@ -144,7 +144,7 @@ async def a_vhost(amqp_url: str, api_url: str) -> AsyncIterator[str]:
         await api.put("vhosts", vhost, body={})
         try:
             url = str(URL(amqp_url).with_path(f"/{vhost}"))
-            async with await aio_pika.connect(url) as connection, connection.channel() as channel:
+            async with await open_connection(url) as connection, connection.channel() as channel:
                 await channel.declare_queue(QUEUE, durable=True)
             yield url
         finally:

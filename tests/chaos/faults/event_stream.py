@@ -7,6 +7,7 @@ from random import Random
 import aio_pika
 
 from services.query.bootstrap import PROJECTION_QUEUES
+from shared.messaging.opening import open_connection
 from shared.messaging.topology import ProjectionQueue
 from tests.chaos.chaos_stack import World
 from tests.chaos.faults.fault import Base, some
@@ -103,4 +104,4 @@ def _url(world: World) -> str:
 
 
 async def _connect(world: World) -> aio_pika.abc.AbstractConnection:
-    return await aio_pika.connect(_url(world), timeout=10)
+    return await open_connection(_url(world), timeout=10)

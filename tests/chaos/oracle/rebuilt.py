@@ -14,6 +14,7 @@ from deploy.native.client_env import client_env
 from deploy.native.layout import ROOT
 from deploy.native.services import MONGO_DATABASE, VHOST, query_service, setup_environment
 from deploy.native.stack import NativeStack
+from shared.messaging.opening import open_connection
 from tests.chaos.oracle.read_models import STATUSES, Documents, ReadSide, read_side
 from tests.chaos.oracle.replay import Message
 
@@ -105,7 +106,7 @@ async def _publish(amqp_url: str, messages: Sequence[Message]) -> None:
 
     Nothing fails here, so no confirms; one that got lost would show in the comparison.
     """
-    async with await aio_pika.connect(amqp_url) as connection:
+    async with await open_connection(amqp_url) as connection:
         channel = await connection.channel(publisher_confirms=False)
         exchanges = {name: await channel.get_exchange(name, ensure=False) for name in ("events", "outcomes")}
         for each in messages:

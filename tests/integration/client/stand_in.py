@@ -8,6 +8,7 @@ from typing import Any, Self
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 
+from shared.messaging.opening import open_connection
 from shared.messaging.topology import EVENTS, QUERIES, commands_queues
 
 Reply = dict[str, Any] | None
@@ -25,7 +26,7 @@ class StandIn:
         self.on_query: Callable[[AbstractIncomingMessage], Reply] = lambda _message: None
 
     async def __aenter__(self) -> Self:
-        self._connection = await aio_pika.connect(self._amqp_url)
+        self._connection = await open_connection(self._amqp_url)
         self._channel = await self._connection.channel()
         for name in (*commands_queues(), QUERIES):
             queue = await self._channel.get_queue(name, ensure=False)

@@ -10,6 +10,8 @@ from uuid import uuid4
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
 
+from shared.messaging.opening import open_connection
+
 
 def create(user_id: str, **fields: str) -> dict[str, str]:
     return {"user_id": user_id, "name": user_id.title(), "email": f"{user_id}@example.com"} | fields
@@ -28,7 +30,7 @@ class Client:
         self._came = asyncio.Condition()
 
     async def __aenter__(self) -> Self:
-        self.connection = await aio_pika.connect(self._url)
+        self.connection = await open_connection(self._url)
         self.channel = await self.connection.channel(on_return_raises=True)
         self.reply_queue = await self.channel.declare_queue(f"reply.{uuid4()}", exclusive=True)
         await self.reply_queue.consume(self._on_reply, no_ack=True)

@@ -7,13 +7,15 @@ import pytest
 from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure
 
+from shared.messaging.opening import open_connection
+
 
 async def test_the_broker_lets_its_administrator_in_and_no_guest(amqp_admin_url: str) -> None:
-    async with await aio_pika.connect(amqp_admin_url):
+    async with await open_connection(amqp_admin_url):
         pass
     guest = amqp_admin_url.partition("@")[2]
     with pytest.raises(aio_pika.exceptions.AMQPConnectionError):
-        await aio_pika.connect(f"amqp://guest:guest@{guest}")
+        await open_connection(f"amqp://guest:guest@{guest}")
 
 
 async def test_the_broker_has_the_exchange_types_that_share_out_commands(rabbitmq_api_url: str) -> None:

@@ -6,13 +6,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 from uuid import uuid4
 
-import aio_pika
 from pamqp.common import FieldTable
 
 from shared.messaging.batch_consumer import AmqpBatchConsumer
 from shared.messaging.connection import SupervisedConnection
 from shared.messaging.envelope import Delivery, Envelope
 from shared.messaging.management_api import ManagementApi
+from shared.messaging.opening import open_connection
 from shared.messaging.ports import BatchConsumer, Publisher
 from shared.messaging.publisher import AmqpPublisher
 from shared.messaging.transport_path import TransportPath
@@ -72,16 +72,16 @@ class RabbitStage:
 
     async def declare_queue(self, name: str, queue_type: str = "quorum") -> None:
         arguments: FieldTable = {"x-queue-type": queue_type}
-        async with await aio_pika.connect(self.url) as connection, connection.channel() as channel:
+        async with await open_connection(self.url) as connection, connection.channel() as channel:
             await channel.declare_queue(name, durable=True, arguments=arguments)
 
     async def delete_queue(self, name: str) -> None:
-        async with await aio_pika.connect(self.url) as connection, connection.channel() as channel:
+        async with await open_connection(self.url) as connection, connection.channel() as channel:
             await channel.queue_delete(name)
 
     async def bind_everything(self, queue: str, exchange: str) -> None:
         """Makes a topic exchange of which the queue gets everything."""
-        async with await aio_pika.connect(self.url) as connection, connection.channel() as channel:
+        async with await open_connection(self.url) as connection, connection.channel() as channel:
             await channel.declare_exchange(exchange, "topic", durable=True)
             await (await channel.get_queue(queue)).bind(exchange, "#")
 
@@ -93,7 +93,7 @@ class RabbitStage:
             await self.api.delete("connections", name)
 
     async def waiting(self, queue: str) -> int:
-        async with await aio_pika.connect(self.url) as connection, connection.channel() as channel:
+        async with await open_connection(self.url) as connection, connection.channel() as channel:
             declared = await channel.declare_queue(queue, passive=True)
             return declared.declaration_result.message_count or 0
 

@@ -3,13 +3,13 @@
 import asyncio
 from dataclasses import replace
 
-import aio_pika
 import pytest
 from prometheus_client import CollectorRegistry
 
 from shared.messaging.connection import SupervisedConnection
 from shared.messaging.envelope import Envelope
 from shared.messaging.metrics import MessagingMetrics
+from shared.messaging.opening import open_connection
 from shared.messaging.ports import PublishFailure
 from shared.messaging.publisher import AmqpPublisher
 from tests.integration.messaging.stages import RabbitStage, Stage, message, messages, numbers, take
@@ -69,7 +69,7 @@ async def test_many_unroutable_messages_are_all_told(stage: Stage) -> None:
 
 
 async def test_a_full_queue_refuses(rabbit: RabbitStage) -> None:
-    async with await aio_pika.connect(rabbit.url) as connection, connection.channel() as channel:
+    async with await open_connection(rabbit.url) as connection, connection.channel() as channel:
         await channel.declare_queue("full", durable=True, arguments={"x-max-length": 2, "x-overflow": "reject-publish"})
     async with rabbit.publisher() as publisher:
         results = await publisher.publish(messages(3, "full"))
@@ -171,7 +171,7 @@ async def test_a_stable_id_is_on_the_wire(rabbit: RabbitStage) -> None:
     async with rabbit.publisher() as publisher:
         await publisher.publish([envelope])
         await publisher.publish([envelope])
-    async with await aio_pika.connect(rabbit.url) as connection, connection.channel() as channel:
+    async with await open_connection(rabbit.url) as connection, connection.channel() as channel:
         queue = await channel.get_queue("q")
         first, second = await queue.get(), await queue.get()
 

@@ -4,13 +4,13 @@ import asyncio
 import time
 from contextlib import AsyncExitStack
 
-import aio_pika
 import pytest
 from yarl import URL
 
 from shared.messaging.batch_consumer import AmqpBatchConsumer
 from shared.messaging.connection import BrokerRefusedError, SupervisedConnection
 from shared.messaging.envelope import Delivery
+from shared.messaging.opening import open_connection
 from shared.messaging.queue_probe import QueueProbe
 from shared.messaging.topology import Queue
 from tests.integration.messaging.stages import PATIENCE, RabbitStage, message, messages, numbers, take, until_emptied
@@ -157,7 +157,7 @@ async def test_a_closed_channel_is_opened_again(rabbit: RabbitStage) -> None:
 
 
 async def test_halting_hands_the_partition_over_without_reordering(rabbit: RabbitStage) -> None:
-    async with await aio_pika.connect(rabbit.url) as connection, connection.channel() as channel:
+    async with await open_connection(rabbit.url) as connection, connection.channel() as channel:
         await channel.declare_queue(
             "sac", durable=True, arguments={"x-queue-type": "quorum", "x-single-active-consumer": True}
         )

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from shared.messaging.connection import SupervisedConnection
 from shared.messaging.envelope import Envelope
 from shared.messaging.metrics import MessagingMetrics
+from shared.messaging.opening import open_connection
 from shared.messaging.replier import AmqpReplier
 from shared.messaging.reply_address import direct_reply_node, is_allowed
 from tests.integration.messaging.stages import PATIENCE, RabbitStage, message, numbers, take
@@ -33,7 +34,7 @@ async def until_well(replier: AmqpReplier) -> None:
 
 async def a_real_token(rabbit: RabbitStage) -> str:
     await rabbit.declare_queue("tokens", "classic")
-    async with await aio_pika.connect(rabbit.url) as connection, connection.channel() as channel:
+    async with await open_connection(rabbit.url) as connection, connection.channel() as channel:
         direct = await channel.get_queue("amq.rabbitmq.reply-to", ensure=False)
         await direct.consume(_ignore, no_ack=True)
         asking = aio_pika.Message(b"", reply_to="amq.rabbitmq.reply-to")
@@ -98,7 +99,7 @@ async def test_a_direct_reply_that_arrives_is_not_counted_as_dropped(rabbit: Rab
 
     await rabbit.declare_queue("requests", "classic")
     async with (
-        await aio_pika.connect(rabbit.url) as asker,
+        await open_connection(rabbit.url) as asker,
         asker.channel() as channel,
         rabbit.connection("reply") as connection,
         AmqpReplier(connection, metrics=MessagingMetrics(registry)) as replier,

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
-import aio_pika
 import aiormq
 import pytest
 from yarl import URL
 
 from shared.messaging.envelope import Envelope
 from shared.messaging.management_api import ManagementApiError
+from shared.messaging.opening import open_connection
 from shared.messaging.setup import SetupError, set_up_broker
 from shared.messaging.topology import ProjectionQueue, Topology, commands_queue, topology
 from tests.integration.messaging.stages import RabbitStage, message, numbers, take
@@ -180,7 +180,7 @@ async def test_only_an_operator_controls_projections(broker: Broker) -> None:
 @pytest.mark.parametrize("queue", ["queries", "projections.users", "commands", "mine"])
 async def test_a_service_declares_and_deletes_no_queue_that_it_does_not_consume(broker: Broker, queue: str) -> None:
     await broker.set_up()
-    async with await aio_pika.connect(broker.url_of("command")) as connection:
+    async with await open_connection(broker.url_of("command")) as connection:
         with pytest.raises(aiormq.ChannelAccessRefused):
             async with connection.channel() as channel:
                 await channel.declare_queue(queue, durable=True)
@@ -202,7 +202,7 @@ async def test_a_service_is_told_that_a_queue_has_other_arguments(broker: Broker
 
 async def test_a_client_has_queues_of_its_own(broker: Broker) -> None:
     await broker.set_up()
-    async with await aio_pika.connect(broker.url_of("client")) as connection, connection.channel() as channel:
+    async with await open_connection(broker.url_of("client")) as connection, connection.channel() as channel:
         queue = await channel.declare_queue(f"subscriber.{broker.suffix}", exclusive=True)
         await queue.bind("events", "user.#")
         await channel.declare_queue("reply.alice", exclusive=True)

@@ -4,7 +4,6 @@ import random
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-import aio_pika
 import pytest
 
 from services.query.bootstrap import PROJECTION_QUEUES, READ_MODELS, Seams
@@ -14,6 +13,7 @@ from services.query.service import QueryService
 from services.query.settings import QuerySettings
 from shared.contracts.outcome import Rejected, RejectionError
 from shared.messaging.envelope import Delivery, Envelope
+from shared.messaging.opening import open_connection
 from tests.integration.query.service_scene import World, http_get, running, settings_for
 from tests.unit.query.given_events import command_id, created, deactivated, event, renamed
 
@@ -230,7 +230,7 @@ class AsyncDeadLetters:
         self._url = url
 
     async def __aenter__(self) -> "AsyncDeadLetters":
-        self._connection = await aio_pika.connect(self._url)
+        self._connection = await open_connection(self._url)
         channel = await self._connection.channel()
         self._queue = await channel.get_queue("dead-letters")
         return self
