@@ -25,17 +25,20 @@ from services.query.metrics import QueryMetrics
 from services.query.mongo.catalogue_watch import CatalogueWatch
 from services.query.mongo.client import database_of, mongo_client
 from services.query.mongo.collections import Collections
+from services.query.projector.behind_mark import BehindMark
 from services.query.projector.dead_letters import DeadLetters
 from services.query.projector.event_log import EventLog, RpcEventLog
+from services.query.projector.feed import Feed
 from services.query.projector.folded_projection import FoldedProjection
+from services.query.projector.lane import Lane
 from services.query.projector.log_reader import RpcLogReader
-from services.query.projector.marker import marker
+from services.query.projector.marker import marker, marker_for
 from services.query.projector.pausable_projector import PausableProjector
 from services.query.projector.projection import Projection
 from services.query.projector.projector import OrderedConsumer, Projector
 from services.query.projector.reached_positions import ReachedPositions
 from services.query.query_bus import QueryBus
-from services.query.read_model import Document, FoldedModel, ReadModel, queue_of
+from services.query.read_model import FEED, Document, FoldedModel, ReadModel, projection_queues, queue_of
 from services.query.read_models.command_status import COMMAND_STATUS
 from services.query.read_models.command_status.get_command_status import GetCommandStatusHandler
 from services.query.read_models.signup_stats import SIGNUP_STATS
@@ -88,13 +91,13 @@ from shared.messaging.queue_probe import QueueProbe
 from shared.messaging.replier import AmqpReplier
 from shared.messaging.responder import Responder
 from shared.messaging.rpc_client import RpcClient
-from shared.messaging.topology import PROJECTION_CONTROL, QUERIES
+from shared.messaging.topology import PROJECTION_CONTROL, QUERIES, projection_queue
 from shared.runtime.health import Health
 from shared.runtime.metrics import new_registry
 from shared.runtime.server import health_server
 
 READ_MODELS: Final[tuple[ReadModel, ...]] = (USERS, COMMAND_STATUS, USER_DIRECTORY, USER_HISTORY, SIGNUP_STATS)
-PROJECTION_QUEUES: Final = tuple(queue_of(model) for model in READ_MODELS)
+PROJECTION_QUEUES: Final = projection_queues(READ_MODELS)
 """What the broker's set-up job has to declare for them."""
 CONTROLS_AT_ONCE: Final = 4
 """Of an operator's requests: few, so that those of one operator are shared among processes and disturb no reader."""
@@ -220,7 +223,7 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
         health.add("replier", lambda: replier.trouble)
 
         event_log = RpcEventLog(rpc, timeout=settings.event_log_timeout_seconds)
-        models = LiveModels(collections, event_log, lambda model: marker(rpc, queue_of(model).queue), reached)
+        models = LiveModels(collections, event_log, lambda model: marker(rpc, queue_of(model), model.name), reached)
         stack.push_async_callback(models.close)
         bus = QueryBus()
         register_queries(models, bus)
@@ -239,17 +242,19 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
 
         dead_letters = DeadLetters(publisher)
 
-        @asynccontextmanager
-        async def new_projector(live: LiveModel) -> AsyncIterator[Projector[Any]]:
-            consumer = AmqpBatchConsumer(
+        def new_consumer(queue: str) -> AmqpBatchConsumer:
+            return AmqpBatchConsumer(
                 events,
-                [queue_of(live.model).queue],
+                [queue],
                 prefetch=settings.prefetch,
                 max_batch=settings.batch_size,
                 linger=settings.linger_ms / 1000,
                 metrics=traffic,
             )
-            async with consumer:
+
+        @asynccontextmanager
+        async def new_projector(live: LiveModel) -> AsyncIterator[Projector[Any]]:
+            async with new_consumer(queue_of(live.model)) as consumer:
                 yield Projector(
                     seams.projection(live.projection),
                     seams.consumer(consumer),
@@ -264,10 +269,48 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
                 live.model.name, partial(new_projector, live), partial(collections.is_paused, live.model.name)
             )
             for live in models.all
+            if not isinstance(live, LiveFoldedModel)
         ]
         for projector in projectors:
             health.add(f"projection {projector.name}", projector.why_not)
             health.add_note(f"projection {projector.name}", projector.note)
+
+        feeding = await enter(new_consumer(projection_queue(FEED)))
+        reader = RpcLogReader(rpc, timeout=settings.event_log_timeout_seconds)
+
+        def lanes(feed: Feed) -> Sequence[Lane]:
+            return [
+                Lane(
+                    seams.projection(live.projection),
+                    live.model.aggregate_type,
+                    partial(BehindMark, collections, live.model.name),
+                    reader,
+                    partial(collections.is_paused, live.model.name),
+                    metrics,
+                    is_current=feed.is_current,
+                    answer=feed.answer,
+                    max_batch=settings.batch_size,
+                )
+                for live in models.all
+                if isinstance(live, LiveFoldedModel)
+            ]
+
+        async def nudge() -> None:
+            await publisher.publish([marker_for(projection_queue(FEED), "")])
+
+        feed = Feed(
+            lanes,
+            seams.consumer(feeding),
+            dead_letters,
+            replier,
+            metrics,
+            refresh=collections.refresh,
+            nudge=nudge,
+            room=settings.prefetch,
+        )
+        for lane in feed.lanes:
+            health.add(f"projection {lane.name}", partial(_either, lane.why_not, feed.why_not))
+            health.add_note(f"projection {lane.name}", lane.note)
 
         requests = await enter(AmqpBatchConsumer(queries, [QUERIES], linger=0.0, metrics=traffic))
         health.add("queries", lambda: requests.trouble)
@@ -284,7 +327,7 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
             collections,
             Jobs(collections),
             Catalogue(collections),
-            RpcLogReader(rpc, timeout=settings.event_log_timeout_seconds),
+            reader,
             event_log,
         )
         controls = await enter(
@@ -301,7 +344,7 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
         )
         server = health_server(health, registry, host=settings.http_host, port=settings.http_port)
         yield QueryService(
-            projectors=projectors,
+            projectors=(feed, *projectors),
             responders=(responder, control),
             bus=bus,
             folded=folded,
@@ -313,3 +356,7 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
             http_port=await enter(server),
             drain_seconds=settings.drain_seconds,
         )
+
+
+def _either(one: Callable[[], str | None], other: Callable[[], str | None]) -> str | None:
+    return one() or other()

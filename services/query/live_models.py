@@ -36,6 +36,7 @@ class LiveModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveFoldedModel(LiveModel):
+    model: FoldedModel
     projection: FoldedProjection
     details: CollectionSource
     freshness: Freshness

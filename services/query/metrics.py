@@ -43,6 +43,12 @@ class QueryMetrics:
             ("read_model",),
             registry=registry,
         )
+        self.fallen_behind = Counter(
+            "projection_fallen_behind_total",
+            "How often the feed went on without a read model, by reason.",
+            ("read_model", "reason"),
+            registry=registry,
+        )
         self.queries = Counter(
             "queries_total", "Queries by type and status: ok or an error code.", ("type", "status"), registry=registry
         )

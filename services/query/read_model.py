@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from pymongo import IndexModel
 
 from services.query.domain_event import DomainEvent
 from shared.contracts.outcome import Accepted, Rejected
-from shared.messaging.topology import EVENTS, OUTCOMES, ProjectionQueue
+from shared.messaging.topology import EVENTS, OUTCOMES, ProjectionQueue, projection_queue
 
 Document: TypeAlias = dict[str, Any]
 """A MongoDB document. Its `_id` is the aggregate's id (folded models) or the id of what happened (recorded models)."""
@@ -93,6 +93,19 @@ class TimedOutcome:
 ReadModel: TypeAlias = FoldedModel | RecordedModel
 
 
-def queue_of(model: ReadModel) -> ProjectionQueue:
-    """Each read model has a queue of its own, so that a slow or paused one delays no other."""
-    return ProjectionQueue(model.name, model.sources)
+FEED: Final = "folded"
+"""All folded models share a queue, `projections.folded`: an event is delivered and read once for all of them."""
+
+
+def queue_of(model: ReadModel) -> str:
+    """The queue that brings a read model its messages."""
+    return projection_queue(FEED if isinstance(model, FoldedModel) else model.name)
+
+
+def projection_queues(models: Sequence[ReadModel]) -> tuple[ProjectionQueue, ...]:
+    """All queues that these read models need."""
+    sources: dict[str, dict[tuple[str, str], None]] = {}
+    for model in models:
+        name = FEED if isinstance(model, FoldedModel) else model.name
+        sources.setdefault(name, {}).update(dict.fromkeys(model.sources))
+    return tuple(ProjectionQueue(name, tuple(each)) for name, each in sources.items())

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Protocol
 
 from services.query.live.live_queries import LiveQueries
 from services.query.mongo.catalogue_watch import CatalogueWatch
 from services.query.projector.folded_projection import FoldedProjection
-from services.query.projector.pausable_projector import PausableProjector
 from services.query.query_bus import QueryBus
 from services.query.rebuild.job_worker import JobWorker
 from shared.messaging.responder import Responder
@@ -17,13 +17,24 @@ LEAVING_SECONDS = 3.0
 """Of the time to drain, kept for closing connections."""
 
 
+class Runs(Protocol):
+    """What projects."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def run(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
 class QueryService:
     """Projects and answers. `folded` are the projections by read model, for healing a parked aggregate."""
 
     def __init__(
         self,
         *,
-        projectors: Sequence[PausableProjector],
+        projectors: Sequence[Runs],
         responders: Sequence[Responder],
         bus: QueryBus,
         folded: Mapping[str, FoldedProjection],

@@ -53,12 +53,12 @@ class ProjectionControls:
         entries = await self._catalogue.entries()
         jobs = await self._context.jobs.all()
         known = [entries.get(name, CatalogueEntry(model=name)) for name in self._models]
-        reached = [entry.reached for entry in known if entry.reached is not None]
+        reached = [entry.position for entry in known if entry.position is not None]
         head = await self._head(reached)
         behind = dict(zip(reached, head.behind, strict=True)) if head is not None else {}
         projections = []
         for entry in known:
-            lag = behind.get(entry.reached) if entry.reached is not None else None
+            lag = behind.get(entry.position) if entry.position is not None else None
             projections.append(
                 Projection(
                     model=entry.model,
@@ -68,7 +68,7 @@ class ProjectionControls:
                     beside=entry.beside,
                     paused=entry.paused,
                     parked=await self._collections.parked.count_documents({"model": entry.model}),
-                    position=entry.reached,
+                    position=entry.position,
                     lag_events=None if lag is None else lag.events,
                     lag_seconds=None if lag is None else round(lag.seconds, 3),
                     rebuildable=isinstance(self._models[entry.model], FoldedModel),

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from pymongo.asynchronous.collection import AsyncCollection
@@ -29,12 +29,14 @@ on everybody's knowing it.
 @dataclass(frozen=True, slots=True)
 class Generations:
     """What the catalogue says of a read model: the generation that answers, one that is written beside it while they
-    are about to change places, and whether nothing is to be projected.
+    are about to change places, whether nothing is to be projected, and from which positions of the log on it may lack
+    events (see `projector/behind_mark.py`).
     """
 
     live: int = FIRST_GENERATION
     beside: int | None = None
     paused: bool = False
+    behind: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def written(self) -> tuple[int, ...]:
@@ -61,10 +63,13 @@ class Collections:
     async def refresh(self) -> None:
         """Reads the catalogue."""
         asked_at = time.monotonic()
-        entries = await self.catalogue.find({}, {"live": 1, "beside": 1, "paused": 1}).to_list()
+        entries = await self.catalogue.find({}, {"live": 1, "beside": 1, "paused": 1, "behind": 1}).to_list()
         self._models = {
             entry["_id"]: Generations(
-                entry.get("live", FIRST_GENERATION), entry.get("beside"), bool(entry.get("paused", False))
+                entry.get("live", FIRST_GENERATION),
+                entry.get("beside"),
+                bool(entry.get("paused", False)),
+                entry.get("behind", {}),
             )
             for entry in entries
         }
@@ -78,6 +83,11 @@ class Collections:
     @property
     def is_fresh(self) -> bool:
         return time.monotonic() - self._read_at < self.lease
+
+    @property
+    def read_at(self) -> float:
+        """When the catalogue was asked for what is known of it now (time.monotonic())."""
+        return self._read_at
 
     @property
     def all_live(self) -> Mapping[str, int]:

@@ -1,4 +1,4 @@
-"""A projector that rests while its read model is paused."""
+"""A projector that rests while its read model is paused: of one that has a queue of its own."""
 
 import asyncio
 from collections.abc import Callable

@@ -2,23 +2,18 @@
 
 import asyncio
 import time
-from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Generic, Protocol, TypeVar
 
 import structlog
-from pymongo.errors import PyMongoError
 
 from services.query.metrics import QueryMetrics
-from services.query.projector.dead_letters import DeadLetters, DeadLettersUnavailableError
-from services.query.projector.event_log import EventLogUnavailableError
+from services.query.projector.counting import count_batch, count_dead_letters, kinds
+from services.query.projector.dead_letters import DeadLetters
 from services.query.projector.incoming import UnreadableMessageError
-from services.query.projector.marker import MARKER_TYPE, is_marker, passed
-from services.query.projector.projection import ContendedError, Projection, Tally
-from shared.contracts.events import EVENTS
-from shared.contracts.outcome import OUTCOME_TYPE
+from services.query.projector.marker import is_marker, passed
+from services.query.projector.projection import Projection, Tally
+from services.query.projector.trouble import Trouble
 from shared.messaging.backoff import Backoff
 from shared.messaging.envelope import Delivery
 from shared.messaging.ports import BatchConsumer, Replier
@@ -26,7 +21,6 @@ from shared.messaging.ports import BatchConsumer, Replier
 logger = structlog.stdlib.get_logger(__name__)
 
 MessageT = TypeVar("MessageT")
-WORLD_FAILING = (PyMongoError, EventLogUnavailableError, DeadLettersUnavailableError, ContendedError)
 
 
 class OrderedConsumer(BatchConsumer, Protocol):
@@ -68,14 +62,13 @@ class Projector(Generic[MessageT]):
         self._dead_letters = dead_letters
         self._replier = replier
         self._metrics = metrics
-        self._backoff = backoff or Backoff()
         self._max_batch = max_batch
         self._gathered: _Batch[MessageT] = _Batch()
         self._ended = False
         self._arrived = asyncio.Event()
         self._taken = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._trouble: str | None = None
+        self._trouble = Trouble(self.name, metrics, backoff or Backoff(), self._stopping)
 
     async def run(self) -> None:
         """Projects until `stop()`; returns when the batch in hand is done, or can't be now (it will be delivered
@@ -91,7 +84,7 @@ class Projector(Generic[MessageT]):
 
     def why_not(self) -> str | None:
         """Why it is not projecting right now; None when it is."""
-        return self._trouble or self._consumer.trouble
+        return self._trouble.why_not or self._consumer.trouble
 
     async def _read_batches(self) -> None:
         async for deliveries in self._consumer.batches():
@@ -148,48 +141,15 @@ class Projector(Generic[MessageT]):
                 attempt += 1
                 if self._stopping.is_set():
                     break
-                await self._pause(attempt, error)
+                await self._trouble.wait_after(attempt, error)
             else:
-                self._trouble = None
+                self._trouble.over()
                 self._count(batch, tally, time.monotonic() - started)
                 return True
-        self._trouble = None
+        self._trouble.over()
         self._metrics.abandoned.labels(self.name).inc()
         return False
 
-    async def _pause(self, attempt: int, error: Exception) -> None:
-        name = type(error).__name__
-        self._trouble = f"{self.name}: attempt {attempt} failed: {name}"
-        self._metrics.retries.labels(self.name, name).inc()
-        if isinstance(error, WORLD_FAILING):
-            logger.warning("projection paused", read_model=self.name, attempt=attempt, error=name)
-        else:
-            logger.error("projection paused", read_model=self.name, attempt=attempt, exc_info=error)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._backoff.delay(attempt)):
-                await self._stopping.wait()
-
     def _count(self, batch: _Batch[MessageT], tally: Tally, seconds: float) -> None:
-        self._metrics.batch_size.labels(self.name).observe(len(batch.deliveries))
-        self._metrics.batch_seconds.labels(self.name).observe(seconds)
-        for result in ("applied", "duplicate", "gap_healed", "parked", "ignored"):
-            if count := getattr(tally, result):
-                self._metrics.events.labels(self.name, result).inc(count)
-        for kind, count in Counter(_kind(delivery) for delivery in batch.deliveries).items():
-            self._metrics.events_by_type.labels(self.name, kind).inc(count)
-        if tally.newest is not None:
-            self._metrics.lag.labels(self.name).set(max(0.0, (datetime.now(UTC) - tally.newest).total_seconds()))
-        for delivery, error in batch.letters:
-            self._metrics.events.labels(self.name, "dead_lettered").inc()
-            logger.warning(
-                "dead-lettered",
-                read_model=self.name,
-                message_id=delivery.message_id,
-                reason=error.reason,
-                detail=error.detail,
-            )
-
-
-def _kind(delivery: Delivery) -> str:
-    """The type as a metric's label: one of a known set, whatever is sent."""
-    return delivery.type if delivery.type in EVENTS or delivery.type in (OUTCOME_TYPE, MARKER_TYPE) else "unknown"
+        count_batch(self._metrics, self.name, tally, kinds(batch.deliveries), seconds)
+        count_dead_letters(self._metrics, self.name, batch.letters)

@@ -3,7 +3,7 @@
 A document of `read_models`: `_id` (the model), `live` (number of the generation that answers; 1 when missing), `beside`
 (one that is written together with it), `previous` (the one that was live before), `last` (the largest number that was
 ever given), `complete` (by number: up to which position of the log a generation is complete for sure), `reached` (see
-`ReachedPositions`), `paused`.
+`ReachedPositions`), `paused`, `behind` (see `BehindMark`).
 """
 
 from dataclasses import dataclass, field
@@ -26,6 +26,13 @@ class Entry:
     complete: dict[str, int] = field(default_factory=dict)
     reached: int | None = None
     paused: bool = False
+    behind: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def position(self) -> int | None:
+        """How far along the log the model is; None when nobody has said so yet."""
+        known = [*self.behind.values(), *(() if self.reached is None else (self.reached,))]
+        return min(known, default=None)
 
     def complete_to(self, generation: int) -> int:
         return self.complete.get(str(generation), 0)
@@ -83,5 +90,5 @@ class Catalogue:
 
 
 def _entry(model: str, document: Document | None) -> Entry:
-    known = {"live", "beside", "previous", "complete", "reached", "paused"}
+    known = {"live", "beside", "previous", "complete", "reached", "paused", "behind"}
     return Entry(model=model, **{key: value for key, value in (document or {}).items() if key in known})

@@ -58,7 +58,7 @@ class ChangingPlaces:
             await self._context.jobs.save(self._job, position=position)
 
         await catch_up(
-            self._context.reader, self._projection, self._model.aggregate_type, int(self._job["position"]), note
+            self._context.reader, self._projection.apply, self._model.aggregate_type, int(self._job["position"]), note
         )
 
     async def _join(self) -> None:

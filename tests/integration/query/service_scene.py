@@ -19,7 +19,8 @@ from services.query.settings import QuerySettings
 from shared.contracts.answer import ANSWER_TYPE, Answered, AsOf
 from shared.contracts.cloud_event import CONTENT_TYPE, routing_key
 from shared.contracts.queries.read_events import ReadEvents
-from shared.contracts.views import EventPage
+from shared.contracts.queries.read_log import Behind, LogHead, LogPage, ReadLog, ReadLogHead
+from shared.contracts.views import EventPage, View
 from shared.messaging.batch_consumer import AmqpBatchConsumer
 from shared.messaging.connection import SupervisedConnection
 from shared.messaging.envelope import Delivery, Envelope
@@ -31,12 +32,15 @@ from shared.messaging.rpc_client import RpcClient
 
 
 class World:
-    """Publishes as the command service does, answers `ReadEvents` from `log`, and asks as a client does."""
+    """Publishes as the command service does, answers `ReadEvents` from `log` and `ReadLog` from that and from all that
+    was emitted, and asks as a client does.
+    """
 
     def __init__(self, url: str, database: Database) -> None:
         self.url = url
         self.collections = Collections(database)
         self.log: list[DomainEvent] = []
+        self.emitted: list[DomainEvent] = []
         self.pages_read = 0
         self._stack = AsyncExitStack()
 
@@ -46,7 +50,7 @@ class World:
         self.publisher = await enter(AmqpPublisher(connection))
         self.rpc = await enter(RpcClient(connection))
         requests = await enter(AmqpBatchConsumer(connection, ["event-log"]))
-        responder = Responder(requests, await enter(AmqpReplier(connection)), self._read_events)
+        responder = Responder(requests, await enter(AmqpReplier(connection)), self._answer)
         answering = asyncio.create_task(responder.run())
         self._stack.callback(answering.cancel)
         return self
@@ -55,6 +59,8 @@ class World:
         await self._stack.aclose()
 
     async def emit(self, events: Iterable[DomainEvent]) -> None:
+        events = list(events)
+        self.emitted += events
         await self.publish(
             Envelope(
                 exchange="events",
@@ -91,7 +97,28 @@ class World:
                 users = await self.users()
         return users
 
-    async def _read_events(self, request: Delivery) -> Reply:
+    async def _answer(self, request: Delivery) -> Reply:
+        match request.type:
+            case ReadLog.type:
+                data: View = self._log_page(ReadLog.model_validate_json(request.body))
+            case ReadLogHead.type:
+                data = self._log_head(ReadLogHead.model_validate_json(request.body))
+            case _:
+                data = self._event_page(request)
+        return Reply(type=ANSWER_TYPE, body=Answered(data=data, as_of=AsOf()).model_dump_json().encode())
+
+    def _log_page(self, query: ReadLog) -> LogPage:
+        found = [event.envelope for event in (*self.log, *self.emitted) if event.envelope.position > query.after]
+        found.sort(key=lambda envelope: (envelope.position, envelope.aggregateid))
+        return LogPage(events=found, position=found[-1].position if found else query.after, more=False)
+
+    def _log_head(self, query: ReadLogHead) -> LogHead:
+        positions = [event.envelope.position for event in (*self.log, *self.emitted)]
+        behind = [Behind(events=sum(each > after for each in positions), seconds=0.0) for after in query.after]
+        end = max(positions, default=0)
+        return LogHead(position=end, settled=end, behind=behind)
+
+    def _event_page(self, request: Delivery) -> EventPage:
         self.pages_read += 1
         query = ReadEvents.model_validate_json(request.body)
         found = [
@@ -100,8 +127,7 @@ class World:
             for event in sorted(self.log, key=lambda event: event.version)
             if event.aggregate_id == cursor.aggregate_id and event.version > cursor.after_version
         ]
-        page = EventPage(events=found[: query.limit], more=len(found) > query.limit)
-        return Reply(type=ANSWER_TYPE, body=Answered(data=page, as_of=AsOf()).model_dump_json().encode())
+        return EventPage(events=found[: query.limit], more=len(found) > query.limit)
 
 
 def settings_for(amqp_url: str, mongo_url: str, database: Database, **changes: Any) -> QuerySettings:

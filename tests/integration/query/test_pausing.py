@@ -84,6 +84,22 @@ async def test_a_model_stays_paused_when_services_are_started_again(world: World
         await world.wait_for_users({"alice": 1})
 
 
+async def test_a_paused_model_is_listed_with_how_far_it_is_behind(world: World, settings: QuerySettings) -> None:
+    async with running(settings):
+        await world.emit([created("alice")])
+        await world.wait_for_users({"alice": 1})
+        await tell(world, "PauseProjection", model="users")
+        await asyncio.sleep(1.0)
+        await world.emit([renamed("alice", 2, "Al"), renamed("alice", 3, "Ali")])
+        await world.ask("GetUserHistory", {"consistency-token": "user/alice@3"}, user_id="alice")
+        await asyncio.sleep(0.5)
+        listed = (await tell(world, "ListProjections"))["data"]["projections"]
+
+    behind = {each["model"]: (each["paused"], each["position"], each["lag_events"]) for each in listed}
+    assert behind["users"] == (True, 1001, 2)
+    assert behind["user_history"] == (False, 1003, 0)
+
+
 async def test_read_models_are_listed_with_what_is_known_of_them(world: World, settings: QuerySettings) -> None:
     async with running(settings):
         await world.emit([created("alice")])
@@ -94,5 +110,5 @@ async def test_read_models_are_listed_with_what_is_known_of_them(world: World, s
     users = next(each for each in listed["projections"] if each["model"] == "users")
     assert (users["generation"], users["generations"], users["paused"], users["parked"]) == (1, [1], False, 0)
     assert (users["position"], users["job"]) == (1001, None)
-    assert listed["head"] is None, "this world's log says nothing of its head"
+    assert (listed["head"], users["lag_events"]) == (1001, 0)
     assert {each["model"]: each["rebuildable"] for each in listed["projections"]}["command_status"] is False

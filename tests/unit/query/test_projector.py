@@ -7,7 +7,6 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pymongo.errors import AutoReconnect
 
-from services.query.bootstrap import PROJECTION_QUEUES
 from services.query.domain_event import DomainEvent
 from services.query.metrics import QueryMetrics
 from services.query.projector.dead_letters import DeadLetters
@@ -20,6 +19,7 @@ from shared.messaging.envelope import Delivery
 from shared.messaging.ports import PublishFailure
 from shared.messaging.topology import topology
 from tests.support.fake_broker import FakeBroker
+from tests.support.projection_queues import PROJECTION_QUEUES
 from tests.unit.query.given_events import created, delivery, renamed
 
 QUEUE = "projections.users"
