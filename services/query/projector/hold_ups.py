@@ -9,7 +9,7 @@ merely differ in speed, while all of them have much to do, go on side by side.
 from collections.abc import Sequence
 from typing import Protocol
 
-PATIENCE_SECONDS = 2.0
+PATIENCE_SECONDS = 5.0
 RELIEF = 3.0
 """Seconds of waiting that are forgotten for a second without."""
 

@@ -23,9 +23,9 @@ from shared.messaging.envelope import Delivery
 
 logger = structlog.stdlib.get_logger(__name__)
 
-NEAR_SECONDS = 1.0
+NEAR_SECONDS = 2.0
 """What takes no longer to catch up with is near enough for joining the feed."""
-JOIN_SECONDS = 2.0
+JOIN_SECONDS = 10.0
 """So long it may take in joining, while the feed waits for it when there is no more room."""
 JOIN_AGAIN_SECONDS = 0.2
 MOST_ASKED = 100
