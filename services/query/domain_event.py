@@ -1,6 +1,6 @@
 """An event as the read side sees it: read with tolerance, because it may come from a newer command service."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from pydantic import ValidationError
@@ -10,33 +10,30 @@ from shared.contracts.cloud_event import CloudEvent
 from shared.contracts.events import EVENTS
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DomainEvent:
-    """`data` is None for a type that this service does not know, and where `fault` says why it could not be read."""
+    """`data` is None for a type that this service does not know, and where `fault` says why it could not be read.
+
+    Nobody changes one: it isn't frozen only because that makes it dearer to build. `time` is to the millisecond, which
+    is what MongoDB keeps: so that a document read back equals the one that was folded.
+    """
 
     envelope: CloudEvent
     data: Event | None
     fault: str | None = None
+    type: str = field(init=False, repr=False, compare=False)
+    aggregate_id: str = field(init=False, repr=False, compare=False)
+    version: int = field(init=False, repr=False, compare=False)
+    position: int = field(init=False, repr=False, compare=False)
+    time: datetime = field(init=False, repr=False, compare=False)
 
-    @property
-    def type(self) -> str:
-        return self.envelope.type
-
-    @property
-    def aggregate_id(self) -> str:
-        return self.envelope.aggregateid
-
-    @property
-    def version(self) -> int:
-        return self.envelope.aggregateversion
-
-    @property
-    def time(self) -> datetime:
-        """To the millisecond, which is what MongoDB keeps: so that a document read back equals the one that was
-        folded.
-        """
-        time = self.envelope.time
-        return time.replace(microsecond=time.microsecond // 1000 * 1000)
+    def __post_init__(self) -> None:
+        envelope = self.envelope
+        self.type = envelope.type
+        self.aggregate_id = envelope.aggregateid
+        self.version = envelope.aggregateversion
+        self.position = envelope.position
+        self.time = envelope.time.replace(microsecond=envelope.time.microsecond // 1000 * 1000)
 
 
 def domain_event(envelope: CloudEvent) -> DomainEvent:

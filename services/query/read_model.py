@@ -52,7 +52,11 @@ class FoldedModel:
     by however many projectors.
 
     Where `details` gives entries, `entries_by` names the first field of their `_id`, which holds the aggregate's id: so
-    that those of an aggregate lie together. A model has either entries or counters.
+    that those of an aggregate lie together. A model has either entries or counters. An entry depends on its event
+    alone, and may be seen before its document has the event's version: who reads entries reads them up to that one.
+
+    `followed` says that live queries follow the documents: they are then replaced whole, so that a change tells what
+    became of them.
     """
 
     name: str
@@ -60,6 +64,7 @@ class FoldedModel:
     project: Callable[[Document | None, DomainEvent], Document]
     details: Callable[[Document | None, DomainEvent], Sequence[Detail]] | None = None
     entries_by: str | None = None
+    followed: bool = False
     indexes: Sequence[IndexModel] = ()
 
     @property

@@ -336,11 +336,11 @@ def test_a_rejected_command_is_known_by_its_code_later(client: PlainClient) -> N
         ("basic_publish", ("outcomes", "x", b"{}")),
         ("basic_publish", ("event-log", "event-log", b"{}")),
         ("basic_publish", ("dead-letters", "x", b"{}")),
-        ("basic_publish", ("", "projections.users", b"{}")),
+        ("basic_publish", ("", "projections.folded", b"{}")),
         ("queue_declare", ("mine",)),
         ("basic_get", ("commands.0",)),
         ("queue_purge", ("commands.0",)),
-        ("queue_delete", ("projections.users",)),
+        ("queue_delete", ("projections.folded",)),
         ("exchange_declare", ("mine", "topic")),
     ],
 )

@@ -35,7 +35,7 @@ async def question_with_another_queues_name(scene: Scene, key: str) -> str:
     await done_and_counted(scene, key, "commands.0")
     sample = 'messaging_requests_dropped_total{reason="reply_to_refused"}'
     before = await scene.metric("query", sample)
-    await scene.ask("GetUserById", {"user_id": key}, reply_to="projections.users")
+    await scene.ask("GetUserById", {"user_id": key}, reply_to="projections.folded")
     await scene.grown("query", sample, before)
     return "done, no reply, counted as refused; a query so too"
 
@@ -80,7 +80,7 @@ MALFORMED_TOKENS = (
 )
 
 CASES = (
-    Case(21, "another queue's name", "commands.0, projections.users", NO_REPLY, question_with_another_queues_name),
+    Case(21, "another queue's name", "commands.0, projections.folded", NO_REPLY, question_with_another_queues_name),
     Case(22, "malformed direct reply-to", "3 tokens", NO_REPLY, refused(*MALFORMED_TOKENS)),
     Case(23, "empty reply_to", "raw property", NO_REPLY, refused("")),
     Case(24, "reply_to of 255 bytes", "x…, reply.x…", NO_REPLY, longest),

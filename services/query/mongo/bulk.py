@@ -24,9 +24,9 @@ Write = InsertOne[Document] | ReplaceOne[Document] | UpdateOne
 
 @dataclass(slots=True)
 class Written:
-    """`matched` counts the documents that updates and replacements found; the others name failed writes by index."""
+    """`modified` counts the documents that updates and replacements changed; the others name failed writes by index."""
 
-    matched: int
+    modified: int
     duplicate_keys: set[int] = field(default_factory=set)
     unstorable: dict[int, str] = field(default_factory=dict)
 
@@ -50,7 +50,7 @@ async def write(collection: Collection, writes: Sequence[Write], session: AsyncC
         if error.code in UNSTORABLE_CODES:
             raise UnencodableError from error
         raise
-    return Written(result.matched_count)
+    return Written(result.modified_count)
 
 
 def why_unencodable(document: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -70,7 +70,7 @@ def _read_failures(error: BulkWriteError) -> Written:
     """Raises the error itself where it is not the documents' fault."""
     if error.details.get("writeConcernErrors"):
         raise error
-    written = Written(error.details.get("nMatched", 0))
+    written = Written(error.details.get("nModified", 0))
     for failure in error.details.get("writeErrors", ()):
         if failure["code"] == DUPLICATE_KEY:
             written.duplicate_keys.add(failure["index"])

@@ -26,7 +26,7 @@ class Chunk:
 
     def least_position(self, aggregate_type: str) -> int:
         """Of its events of that type, of which there must be one."""
-        return min(event.envelope.position for event in self.events[aggregate_type])
+        return min(event.position for event in self.events[aggregate_type])
 
     def done(self, lane: str) -> None:
         """This lane has applied it, or has put on record that it has not."""

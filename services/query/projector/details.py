@@ -1,4 +1,4 @@
-"""Folded documents and what goes beside them, in one transaction: both or neither.
+"""Folded documents and what goes beside them: both or neither, which takes a transaction where counters are added to.
 
 Why counters stay right: a document's version says which of its aggregate's events are counted, and it moves in the
 transaction that counts them. An event delivered again finds its version there and adds nothing; of two projectors who
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pymongo import ReplaceOne, UpdateOne
+from pymongo import InsertOne, ReplaceOne, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import BulkWriteError, OperationFailure
 from pymongo.read_concern import ReadConcern
@@ -45,7 +45,7 @@ async def write_together(parts: Sequence[Part]) -> list[Written]:
                 results = []
                 for part in parts:
                     written = await _write_part(part, session)
-                    if written.duplicate_keys or written.unstorable or written.matched != _replaced(part.writes):
+                    if written.duplicate_keys or written.unstorable or written.modified != _replaced(part.writes):
                         await session.abort_transaction()
                         return [_none_of(each.writes, written.unstorable if each is part else {}) for each in parts]
                     results.append(written)
@@ -54,6 +54,24 @@ async def write_together(parts: Sequence[Part]) -> list[Written]:
         if not _is_conflict(error):
             raise
         return [_none_of(part.writes, {}) for part in parts]
+
+
+async def write_entries_first(part: Part) -> Written:
+    """The same for entries, which need no transaction. What an event's entry says depends on the event alone: who
+    writes it again writes the same, and one that is there before its document's version counts for nothing (readers go
+    by that version) until the event is delivered again.
+
+    Raises UnencodableError; PyMongoError when the world fails.
+    """
+    entries = [detail.document for detail in part.details if isinstance(detail, Entry)]
+    if entries:
+        collection = details_of(part.documents)
+        added = await write(collection, [InsertOne(entry) for entry in entries])
+        if again := [entries[index] for index in sorted(added.duplicate_keys)]:
+            await write(collection, [ReplaceOne({"_id": entry["_id"]}, entry) for entry in again])
+        if added.unstorable:
+            return _none_of(part.writes, {})
+    return await write(part.documents, part.writes)
 
 
 async def _write_part(part: Part, session: AsyncClientSession) -> Written:
@@ -67,7 +85,7 @@ async def _write_part(part: Part, session: AsyncClientSession) -> Written:
 
 
 def _replaced(writes: Sequence[Write]) -> int:
-    return sum(isinstance(each, ReplaceOne) for each in writes)
+    return sum(not isinstance(each, InsertOne) for each in writes)
 
 
 def merged(details: Iterable[Detail]) -> list[Write]:

@@ -19,10 +19,12 @@ class Failure:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Folded:
     """What events made of a document, and the `details` that they add to it. `beyond_gap` and `held` are those that
     could not be applied: a version in between is missing, or `failure` stopped it.
+
+    Nobody changes one: it isn't frozen only because that makes it dearer to build.
     """
 
     document: Document | None
@@ -43,10 +45,10 @@ Check: TypeAlias = Callable[[Document], "tuple[str, str] | None"]
 
 
 def fold(
-    model: FoldedModel, document: Document | None, events: Iterable[DomainEvent], check: Check | None = None
+    model: FoldedModel, document: Document | None, events: Sequence[DomainEvent], check: Check | None = None
 ) -> Folded:
     """Applies, in the order of versions, what follows the document and drops what it has; stops at a gap or failure."""
-    ordered = sorted(events, key=_version)
+    ordered = sorted(events, key=_version) if len(events) > 1 else events
     applied: list[DomainEvent] = []
     details: list[Detail] = []
     duplicates = 0
@@ -93,9 +95,10 @@ def _apply(
     except Exception as error:
         return Failure(event.version, "projection_failed", f"{event.type}: {_where(error)}")
     result = {**projected, "_id": event.aggregate_id, "version": event.version}
-    for written in (result, *(detail.document for detail in details if isinstance(detail, Entry))):
-        if check is not None and (objection := check(written)) is not None:
-            return Failure(event.version, *objection)
+    if check is not None:
+        for written in (result, *(detail.document for detail in details if isinstance(detail, Entry))):
+            if (objection := check(written)) is not None:
+                return Failure(event.version, *objection)
     return result, details
 
 

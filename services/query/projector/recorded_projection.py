@@ -75,7 +75,7 @@ class RecordedProjection:
             for document in documents
             if (condition := self._model.supersedes(document)) is not None
         ]
-        return (await write(self._collection(), writes)).matched if writes else 0
+        return (await write(self._collection(), writes)).modified if writes else 0
 
 
 def _newest(documents: Sequence[Document]) -> datetime | None:

@@ -74,7 +74,7 @@ NEEDS: dict[str, Callable[[], str | None]] = {"clock-skew-": why_no_wrong_clock,
 """Beginning of names → why these can't be made here; None where they can."""
 
 ON_REQUEST: dict[str, Make] = {
-    "broker-queue-deleted": partial(QueuesDeleted, "broker-queue-deleted", ["projections.users"]),
+    "broker-queue-deleted": partial(QueuesDeleted, "broker-queue-deleted", ["projections.folded"]),
 }
 """Only when FAULTS names them: the README says why."""
 

@@ -9,7 +9,7 @@ from tests.chaos.faults.fault import Base
 from tests.chaos.ledger import NOT_REACHED
 from tests.chaos.metrics import counted
 
-QUEUE = {"command": "commands.0", "query": "projections.users"}
+QUEUE = {"command": "commands.0", "query": "projections.folded"}
 PATIENCE_SECONDS = 15.0
 LOOK_SECONDS = 1.0
 

@@ -27,7 +27,7 @@ def test_what_comes_again_after_it_was_acknowledged_is_named() -> None:
 
 
 def test_another_queue_s_copy_of_a_message_is_another_delivery() -> None:
-    seen = [Observation(1.0, ACKED, *ONE, False), Observation(2.0, TAKEN, "projections.users", "one", True)]
+    seen = [Observation(1.0, ACKED, *ONE, False), Observation(2.0, TAKEN, "projections.folded", "one", True)]
 
     assert list(done_twice(seen)) == []
 

@@ -175,7 +175,7 @@ async def test_a_dry_run_changes_nothing(system: System, sql: asyncpg.Connection
 
 async def test_letters_are_grouped_listed_and_shown(system: System, sql: asyncpg.Connection) -> None:
     await bury(system.admin_postgres_url, [letter(str(n)) for n in range(3)])
-    event = letter("e", queue="projections.users", exchange="dead-letters", headers={"aggregate-id": "bob"}, type=None)
+    event = letter("e", queue="projections.folded", exchange="dead-letters", headers={"aggregate-id": "bob"}, type=None)
     await bury(system.admin_postgres_url, [event, letter("x", routing_key="bob", queue="commands.1")])
 
     async def ids(*filters: str) -> list[int]:
@@ -218,14 +218,14 @@ async def test_letters_are_dropped_only_when_that_is_meant(system: System, sql: 
 
 
 async def test_what_failed_for_a_read_model_is_seen_by_no_other_again(system: System, sql: asyncpg.Connection) -> None:
-    event = letter("e-1", queue="projections.users", exchange="events", routing_key="user.UserCreated")
+    event = letter("e-1", queue="projections.folded", exchange="events", routing_key="user.UserCreated")
     await bury(system.admin_postgres_url, [event])
 
-    code, _, err = await system.cqrs("dlq", "redrive", "--queue", "projections.users", "--yes")
+    code, _, err = await system.cqrs("dlq", "redrive", "--queue", "projections.folded", "--yes")
 
     assert (code, err) == (0, "")
     assert await count(sql) == 0
-    [again] = await taken(system.admin_amqp_url, "projections.users", 1)
+    [again] = await taken(system.admin_amqp_url, "projections.folded", 1)
     assert (again.message_id, again.type, again.body) == ("e-1", "SuspendUser", b'{"user_id":"alice"}')
     assert await taken(system.admin_amqp_url, "projections.command_status", 1, seconds=0.3) == []
 

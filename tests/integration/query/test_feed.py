@@ -29,7 +29,7 @@ def settings(vhost_url: str, mongo_admin_url: str, database: Database) -> QueryS
 
 async def behind(database: Database, model: str = "users") -> dict[str, int]:
     found = await database["read_models"].find_one({"_id": model})
-    return (found or {}).get("behind", {})
+    return dict((found or {}).get("behind", {}))
 
 
 async def until_behind(database: Database, *, is_so: bool) -> None:

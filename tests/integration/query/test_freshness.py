@@ -111,7 +111,7 @@ async def test_a_queue_that_is_gone_is_a_stale_read(
     world: World, settings: QuerySettings, rabbitmq_api_url: str
 ) -> None:
     async with running(settings), ManagementApi(rabbitmq_api_url) as api:
-        await api.delete("queues", URL(world.url).path.removeprefix("/"), "projections.signup_stats")
+        await api.delete("queues", URL(world.url).path.removeprefix("/"), "projections.folded")
 
         answer = await world.ask("GetSignupStats", {"max-staleness-ms": 100, "max-wait-ms": 300})
 

@@ -189,7 +189,7 @@ async def test_a_foreign_reply_address_gets_nothing_and_hurts_nobody(world: Worl
         await world.publish(
             [
                 Envelope(exchange="queries", routing_key="query", type="GetAllUsers", body=b"{}", reply_to=address)
-                for address in ("projections.users", "amq.rabbitmq.reply-to.nonsense", "")
+                for address in ("projections.folded", "amq.rabbitmq.reply-to.nonsense", "")
             ]
         )
         assert (await world.ask("GetAllUsers"))["status"] == "ok"

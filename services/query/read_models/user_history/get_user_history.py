@@ -37,6 +37,7 @@ class GetUserHistoryHandler:
             user = await self._users.load(query.user_id)
         if user is None:
             return NOT_FOUND
+        before = min(before, user["version"] + 1)  # what is beyond its version is not in the document yet
         found = await self._entries().find(**page_request(query, before)).to_list()
         items, more = found[: query.limit], len(found) > query.limit
         return Answered(
