@@ -54,6 +54,23 @@ async def test_a_history_tells_what_happened_newest_first(scene: Scene) -> None:
     }
 
 
+async def test_an_entry_whose_process_died_before_it_moved_the_version_is_not_shown_and_not_doubled(
+    scene: Scene, collections: Collections
+) -> None:
+    await scene.project(*STORY[:2])
+    documents = collections.live("user_history")
+    before = await documents.find_one({"_id": "alice"})
+    assert before is not None
+    await scene.project(STORY[2])
+    await documents.replace_one({"_id": "alice"}, before)
+    assert await versions(scene) == [2, 1]
+
+    await scene.project(STORY[2])
+
+    assert await versions(scene) == [3, 2, 1]
+    assert await collections.details("user_history")().count_documents({}) == 3
+
+
 async def test_who_has_no_history_is_not_found(scene: Scene) -> None:
     assert (await scene.ask("GetUserHistory", user_id="nobody"))["code"] == "user_not_found"
 
