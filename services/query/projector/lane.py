@@ -77,6 +77,7 @@ class Lane:
         self.aggregate_type = aggregate_type
         self.state = State.RESTING
         self.progress_at = time.monotonic()
+        self.batch_seconds = 0.0
         self.is_paused = is_paused
         self._projection = projection
         self._new_mark = new_mark
@@ -222,7 +223,8 @@ class Lane:
             kinds: Counter[str] = Counter()
             for chunk in chunks:
                 kinds.update(chunk.kinds)
-            count_batch(self._metrics, self.name, tally, kinds, time.monotonic() - started)
+            self.batch_seconds = time.monotonic() - started
+            count_batch(self._metrics, self.name, tally, kinds, self.batch_seconds)
             if self._era == era:
                 await self._finish(era, chunks)
             return

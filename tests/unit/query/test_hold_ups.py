@@ -11,6 +11,7 @@ class Runner:
     name: str
     is_busy: bool = False
     progress_at: float = 0.0
+    batch_seconds: float = 0.0
 
 
 def given_up(lanes: list[Runner], steps: int, *, is_full: bool = True, slow: float = 0.0) -> list[str]:
@@ -54,3 +55,11 @@ def test_one_that_the_others_always_wait_for_is_given_up_on() -> None:
 
 def test_one_that_is_merely_slower_than_the_others_is_not() -> None:
     assert given_up([Runner("slower"), Runner("fast"), Runner("quick")], LONG, slow=0.6) == []
+
+
+def test_where_batches_take_long_patience_grows() -> None:
+    hurried = [Runner("busy", is_busy=True), Runner("waiting")]
+    loaded = [Runner("busy", is_busy=True), Runner("waiting", batch_seconds=PATIENCE_SECONDS)]
+
+    assert set(given_up(hurried, int(2 * PATIENCE_SECONDS / STEP))) == {"busy"}
+    assert given_up(loaded, int(4 * PATIENCE_SECONDS / STEP)) == []
