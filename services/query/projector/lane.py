@@ -388,7 +388,8 @@ class Lane:
         await self._recorded.wait()
         if self._position is not None:
             head = (await self._reader.head()).position  # all that has passed by was in the log before it was sent
-            while (position := self._position) < head:
+            while self._position is not None and self._position < head:
+                position = self._position
                 await self._read_on(era, position)
                 if position == self._position:
                     await asyncio.sleep(JOIN_AGAIN_SECONDS / 4)
@@ -402,7 +403,7 @@ class Lane:
         if self._era != era or self._ended or self.is_paused():
             raise _InterruptedError
 
-    # Both
+    # On both ways
 
     def ask_later(self, markers: Sequence[Delivery]) -> None:
         """These markers are answered when it has caught up."""
