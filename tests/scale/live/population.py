@@ -52,6 +52,7 @@ class Population:
                     aggregatetype="user",
                     aggregateid=id_,
                     aggregateversion=1,
+                    position=number + 1,
                     actor=None,
                     causationid=None,
                     correlationid=None,
