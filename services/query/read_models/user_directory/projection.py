@@ -16,5 +16,11 @@ def project(document: Document | None, event: DomainEvent) -> Document:
     user = project_user(document, event)
     if "name" not in user:
         return user
+    if document is not None and "pairs" in document and _named(document) == _named(user):
+        return user
     found_by = words(user["name"], user["email"])
     return {**user, "words": found_by, "pairs": pairs(found_by)}
+
+
+def _named(user: Document) -> tuple[object, object]:
+    return user.get("name"), user.get("email")
