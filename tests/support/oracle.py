@@ -14,6 +14,8 @@ from typing import Any
 
 import aiohttp
 import asyncpg
+from pymongo import AsyncMongoClient
+from pymongo.errors import AutoReconnect
 
 from tests.support.ask import Asker
 from tests.support.load import Sent
@@ -36,7 +38,9 @@ def plain_postgres_url(url: str) -> str:
 
 
 async def wait_until_quiet(env: dict[str, str], deadline: float = 90.0) -> None:
-    """Returns when no message is left in any queue (nor unacknowledged) nor in the outbox; raises AssertionError."""
+    """Returns when no message is left in any queue (nor unacknowledged) nor in the outbox, and no read model has to
+    catch up with what was acknowledged without it; raises AssertionError.
+    """
     left: Any = None
     connection = await asyncpg.connect(plain_postgres_url(env["CQRS_POSTGRES_URL"]))
     try:
@@ -44,7 +48,7 @@ async def wait_until_quiet(env: dict[str, str], deadline: float = 90.0) -> None:
         async with asyncio.timeout(deadline):
             while time.monotonic() - quiet_since < QUIET_SECONDS:
                 outbox = await connection.fetchval("SELECT count(*) FROM outbox")
-                left = {"outbox": outbox} | await queue_depths(env)
+                left = {"outbox": outbox} | await queue_depths(env) | await models_behind(env["CQRS_MONGO_URL"])
                 if any(left.values()):
                     quiet_since = time.monotonic()
                 await asyncio.sleep(0.2)
@@ -61,6 +65,17 @@ async def queue_depths(env: dict[str, str]) -> dict[str, int]:
         response.raise_for_status()
         queues = await response.json()
     return {queue["name"]: queue.get("messages", 0) for queue in queues if queue["name"].startswith(QUIET_QUEUES)}
+
+
+async def models_behind(mongo_url: str) -> dict[str, int]:
+    """Read models that lack events, by name, and how many processes say so."""
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(mongo_url)
+    async with client:
+        catalogue = client.get_default_database()["read_models"]
+        try:
+            return {entry["_id"]: len(entry["behind"]) async for entry in catalogue.find({"behind": {"$exists": True}})}
+        except AutoReconnect:
+            return {"mongodb does not answer": 1}
 
 
 async def stored(env: dict[str, str], prefix: str) -> Stored:

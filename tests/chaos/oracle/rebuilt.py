@@ -84,7 +84,8 @@ async def _set_up(native: NativeStack, job: str) -> None:
 @asynccontextmanager
 async def _query_service(native: NativeStack) -> AsyncIterator[None]:
     part = query_service(native.layout, 1)
-    env = dict(part.env) | {"QUERY_HTTP_PORT": "0"}
+    # Room for everything: no read model may fall behind where there is no event log to catch up from.
+    env = dict(part.env) | {"QUERY_HTTP_PORT": "0", "QUERY_PREFETCH": "65535"}
     env["QUERY_AMQP_URL"] = _in_space(env["QUERY_AMQP_URL"], VHOST)
     env["QUERY_MONGO_URL"] = _in_space(env["QUERY_MONGO_URL"], MONGO_DATABASE)
     with native.log(SPACE).open("wb") as log:
