@@ -154,6 +154,11 @@ class _Schedule:
         self._history.note("healed", name=name)
         try:
             seconds, late = await recovered(self._world, self._history)
+            works_since = time.monotonic()
+            for fault in faults:
+                if (came_of_it := await fault.answer(self._world)) is not None:
+                    self._history.note("answered", name=fault.name, came_of_it=came_of_it)
+            seconds += time.monotonic() - works_since
         except NotRecoveredError as error:
             raise NotRecoveredError(f"{name}: {error}") from None
         self._history.note("recovered", name=name, seconds=round(seconds, 2))
