@@ -11,7 +11,7 @@ import aiohttp
 
 from deploy.native.stack import NativeStack
 from tests.chaos.chaos_stack import World, world_on
-from tests.chaos.faults.catalogue import Make
+from tests.chaos.faults.catalogue import ENDS_LIVES, Make
 from tests.chaos.faults.fault import Fault
 from tests.chaos.growth import Growth
 from tests.chaos.history import History
@@ -110,13 +110,15 @@ class _Schedule:
         self._rng = Random(f"schedule {plan.seed}")
 
     async def run(self) -> None:
-        """Every class alone, in an order of the seed's, then mixtures.
+        """Every class alone, in an order of the seed's, then mixtures. Classes that end processes come first: so there
+        are lives, in a run of half an hour, that are long enough to see whether they grow.
 
         Ends early when the system doesn't recover, or a fault can't be made: a process has died by itself, say.
         """
         await recovered(self._world, self._history)
         names = list(self._plan.faults)
         self._rng.shuffle(names)
+        names.sort(key=lambda name: not name.startswith(ENDS_LIVES))
         mixed_from = time.monotonic() + (self._ends - time.monotonic()) * (SHARE_ALONE if self._plan.mixed else 1)
         try:
             for name in names:

@@ -74,6 +74,8 @@ CATALOGUE: dict[str, Make] = {
     **{f"stream-{effect}": partial(StreamFault, f"stream-{effect}", effect) for effect in STREAM_EFFECTS},
 }
 
+ENDS_LIVES = ("kill-command", "kill-query", "clock-skew-")
+"""What the names of the classes begin with after which processes of the services are new ones."""
 SMALL_DISKS = "disk-full-"
 """What the names of the classes begin with that need small disks."""
 NEEDS: dict[str, Callable[[], str | None]] = {"clock-skew-": why_no_wrong_clock, SMALL_DISKS: why_no_small_disk}

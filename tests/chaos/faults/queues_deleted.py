@@ -4,7 +4,6 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from random import Random
-from typing import Any
 from urllib.parse import quote
 
 import aiohttp
@@ -14,7 +13,7 @@ from services.query.read_model import FoldedModel
 from shared.messaging.topology import projection_queue
 from tests.chaos.chaos_stack import World
 from tests.chaos.faults.broker_alarm import publishers_blocked
-from tests.chaos.faults.fault import Base, some
+from tests.chaos.faults.fault import Base
 from tests.chaos.ledger import NOT_REACHED
 from tests.chaos.operator_at_work import verify_and_repair
 
@@ -23,6 +22,8 @@ REQUESTS = ("queries", "event-log", "projection-control")
 EMPTY_SECONDS = 7.0
 """The management's numbers are up to 5 s old."""
 PATIENCE_SECONDS = 40.0
+MOST_MODELS = 2
+"""At once: each is verified for some ten seconds afterwards."""
 
 
 class QueuesDeleted(Base):
@@ -47,7 +48,8 @@ class ProjectionQueuesDeleted(QueuesDeleted):
     """
 
     def __init__(self, name: str, rng: Random) -> None:
-        self._models = some(rng, [model.name for model in READ_MODELS if isinstance(model, FoldedModel)])
+        folded = [model.name for model in READ_MODELS if isinstance(model, FoldedModel)]
+        self._models = rng.sample(folded, rng.randint(1, MOST_MODELS))
         super().__init__(name, [projection_queue(model) for model in self._models], rng)
 
     async def answer(self, world: World) -> str:
