@@ -122,12 +122,12 @@ async def _run(servers: NativeStack, events: int, per_second: int) -> int:
         await asyncio.to_thread(servers.start_services)
         small = await _idle(scale, "a tenth of the events")
         say(f"filling the log with {events - tenth} more events")
-        await fill_log(scale.postgres_url, next_user, events - tenth)
+        next_user = await fill_log(scale.postgres_url, next_user, events - tenth)
         large = await _idle(scale, "all events")
         say(f"     peak memory of a query process: {small.peak_mb:.0f} MB, and {large.peak_mb:.0f} MB")
         scale.check("memory stays flat (within 25 MB)", holds=large.peak_mb - small.peak_mb < 25)
-        await _under_traffic(scale, per_second, kill=False)
-        await _under_traffic(scale, per_second, kill=True)
+        for kill in (False, True):
+            await _under_traffic(scale, Traffic(scale.env["CQRS_AMQP_URL"], per_second, next_user - 1), kill=kill)
         await _damage(scale)
         for name in [each for each in servers.running() if each.partition("-")[0] in ("command", "query")]:
             await asyncio.to_thread(servers.stop, [name])
@@ -155,8 +155,7 @@ async def _idle(scale: Scale, what: str) -> Watch:
     return watch
 
 
-async def _under_traffic(scale: Scale, per_second: int, *, kill: bool) -> None:
-    traffic = Traffic(scale.env["CQRS_AMQP_URL"], per_second)
+async def _under_traffic(scale: Scale, traffic: Traffic, *, kill: bool) -> None:
     running = asyncio.create_task(traffic.run())
     await asyncio.sleep(5)
     began = time.monotonic()
