@@ -13,6 +13,7 @@ import structlog
 from bson import Timestamp
 from pymongo.errors import OperationFailure, PyMongoError
 
+from services.query.cancelled import cancelled
 from services.query.live.change import Change, read_change
 from services.query.metrics import QueryMetrics
 from services.query.mongo.collections import Database
@@ -83,8 +84,7 @@ class ChangeFeed:
         self._open.clear()
         self._position = None
         if following is not None:
-            following.cancel()
-            await asyncio.wait({following})
+            await cancelled(following)
 
     async def since(self, moment: Timestamp, name: str, most: int) -> Missed:
         """The changes of a collection from that moment on. Raises HistoryLostError, also for more than `most` of them;

@@ -1,5 +1,6 @@
 """What changed since a moment, as a subscription that comes back asks for it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -74,3 +75,12 @@ async def test_more_than_is_wanted_and_a_moment_that_is_not_yet_are_lost(feed: C
         await feed.since(before, users.name, 2)
     with pytest.raises(HistoryLostError, match="future"):
         await feed.since(Timestamp(before.time + 3600, 1), users.name, 10)
+
+
+async def test_a_feed_ends_at_once_whenever_it_is_told_to(feed: ChangeFeed) -> None:
+    for number in range(20):
+        await feed.opened()
+        await asyncio.sleep(number / 1000)
+        async with asyncio.timeout(3):
+            await feed.close()
+        assert not feed.is_open
