@@ -1,9 +1,9 @@
 """The aggregates of one type that a batch of commands is about: in memory, between one load and one save."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from operator import attrgetter
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,8 +13,7 @@ from shared.contracts.base import Command, Event
 State = TypeVar("State")
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """An accepted command: its events carry the versions up to and including `version`."""
 
     aggregate_type: str
@@ -23,8 +22,7 @@ class Recorded:
     events: Sequence[Event]
 
 
-@dataclass(frozen=True, slots=True)
-class Change(Generic[State]):
+class Change(NamedTuple, Generic[State]):
     """An aggregate that has moved from `loaded_version` (0: it is new) to `version`."""
 
     aggregate_id: str
@@ -78,7 +76,7 @@ class Aggregates(Generic[State]):
             loaded_version = 0 if loaded is None else loaded[1]
             if version != loaded_version:
                 changes.append(Change(aggregate_id, state, version, loaded_version))
-        return sorted(changes, key=lambda change: change.aggregate_id)
+        return sorted(changes, key=attrgetter("aggregate_id"))
 
 
 A = TypeVar("A", bound=Aggregates[Any])

@@ -10,7 +10,6 @@ from uuid import UUID
 
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
-from uuid_utils.compat import uuid7
 
 from services.command.command_bus import CommandBus
 from services.command.event_log import EventLog
@@ -19,6 +18,7 @@ from services.command.handlers.deactivate_user import deactivate_user
 from services.command.handlers.reactivate_user import reactivate_user
 from services.command.handlers.rename_user import rename_user
 from services.command.handlers.update_user_email import update_user_email
+from services.command.ids import new_id
 from services.command.metrics import CommandMetrics
 from services.command.outbox_sweep import OutboxSweep
 from services.command.pipeline.completion import Completion
@@ -98,7 +98,7 @@ async def bootstrap(
     settings: CommandSettings,
     *,
     clock: Callable[[], datetime] = utc_now,
-    new_id: Callable[[], UUID] = uuid7,
+    new_id: Callable[[], UUID] = new_id,
 ) -> AsyncIterator[CommandService]:
     """The service, connected and not yet running; closed at the end.
 

@@ -18,7 +18,12 @@ class ConsistencyToken:
     version: int
 
     def __str__(self) -> str:
-        return f"{self.aggregate_type}/{self.aggregate_id}@{self.version}"
+        return consistency_token(self.aggregate_type, self.aggregate_id, self.version)
+
+
+def consistency_token(aggregate_type: str, aggregate_id: str, version: int) -> str:
+    """The text of a token."""
+    return f"{aggregate_type}/{aggregate_id}@{version}"
 
 
 def parse_tokens(header: str) -> tuple[ConsistencyToken, ...]:

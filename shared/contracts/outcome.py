@@ -1,6 +1,7 @@
 """What a command comes to: sent to `reply_to` with `type: CommandOutcome`, and kept for `GetCommandStatus`."""
 
 from enum import StrEnum
+from json.encoder import encode_basestring as quoted
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -45,6 +46,14 @@ class Accepted(BaseModel):
     aggregate_id: str
     version: int
     consistency_token: str
+
+
+def accepted_json(command_id: UUID, aggregate_id: str, version: int, consistency_token: str) -> str:
+    """The text of `Accepted(…).model_dump_json()`, which costs four times as much: nearly all outcomes are this one."""
+    return (
+        f'{{"status":"accepted","command_id":"{command_id}","aggregate_id":{quoted(aggregate_id)},"version":{version},'
+        f'"consistency_token":{quoted(consistency_token)}}}'
+    )
 
 
 class Rejected(BaseModel):

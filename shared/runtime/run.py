@@ -12,6 +12,7 @@ import structlog
 import uvloop
 
 from shared.runtime.errors import StartupError, in_one_line
+from shared.runtime.garbage import search_less
 from shared.runtime.logging import configure_logging
 from shared.runtime.settings import InvalidSettingsError, ServiceSettings, Settings, load_settings
 
@@ -49,12 +50,14 @@ def run_job(settings_type: type[SettingsT], job: Callable[[SettingsT], Coroutine
 async def started(service: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
     """Enters a service's bootstrap; what goes wrong until then is a StartupError, one line instead of a traceback.
 
-    Used as `async with started(bootstrap(settings)) as service: await service.run(stop)`.
+    Used as `async with started(bootstrap(settings)) as service: await service.run(stop)`. Once it is entered, garbage
+    is searched for less often (see garbage.py).
     """
     entered = False
     try:
         async with service as running:
             entered = True
+            search_less()
             yield running
     except Exception as error:
         if entered or isinstance(error, StartupError):

@@ -1,7 +1,7 @@
 """What a delivery turns out to be, before any store is asked."""
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 from services.command.pipeline.dead_letter import DeadLetter
@@ -10,8 +10,7 @@ from shared.contracts.outcome import Rejected
 from shared.messaging.envelope import Delivery
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandArrived:
+class CommandArrived(NamedTuple):
     """A command that keeps its contract; the domain may still say no."""
 
     delivery: Delivery

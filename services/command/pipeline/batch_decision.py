@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, assert_never
+from typing import Any, NamedTuple, assert_never
 from uuid import UUID
 
 from services.command.aggregates import Aggregates, Recorded
@@ -14,20 +13,19 @@ from services.command.pipeline.dead_letter import DeadLetter
 from services.command.postgres.events import NewEvent
 from services.command.postgres.inbox import Processed
 from shared.contracts.base import Event
-from shared.contracts.consistency_token import ConsistencyToken
-from shared.contracts.outcome import Accepted, Rejected, RejectionCode, RejectionError
+from shared.contracts.consistency_token import consistency_token
+from shared.contracts.outcome import Rejected, RejectionCode, RejectionError, accepted_json
 from shared.messaging.envelope import Delivery
 
+ACCEPTED = "accepted"
 DUPLICATE = "duplicate"
 UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class NewFact:
-    """An event with what its log row does not hold: its data as an object, and the trace that it belongs to."""
+class NewFact(NamedTuple):
+    """An event with what its log row does not hold: the trace that it belongs to."""
 
     row: NewEvent
-    event: Event
     traceparent: str | None
 
 
@@ -51,7 +49,6 @@ def decide_batch(
     known: Mapping[UUID, Processed],
     aggregates: Mapping[str, Aggregates[Any]],
     bus: CommandBus,
-    now: datetime,
     new_id: Callable[[], UUID],
 ) -> BatchDecision:
     """`known` is what the inbox holds of these commands, `aggregates` maps an aggregate type to those that are loaded.
@@ -66,7 +63,7 @@ def decide_batch(
                 if earlier is not None:
                     _repeat(decision, arrival, earlier)
                 elif isinstance(arrival, CommandArrived):
-                    _apply(decision, arrival, aggregates, bus, now, new_id)
+                    _apply(decision, arrival, aggregates, bus, new_id)
                 else:
                     _expire(decision, arrival)
             case Unprocessable():
@@ -95,7 +92,6 @@ def _apply(
     arrival: CommandArrived,
     aggregates: Mapping[str, Aggregates[Any]],
     bus: CommandBus,
-    now: datetime,
     new_id: Callable[[], UUID],
 ) -> None:
     command = arrival.command
@@ -110,32 +106,32 @@ def _apply(
         result = bus.handle(command, loaded)
     if isinstance(result, Rejection):
         error = RejectionError(code=result.code, message=result.message, details=_plain(result.details))
-        _conclude(decision, arrival, Rejected(command_id=arrival.command_id, error=error), announce=True)
+        _reject(decision, arrival, error)
         return
     first_version = result.version - len(result.events) + 1
     for version, event in enumerate(result.events, start=first_version):
-        decision.facts.append(_fact(arrival, result, event, version, now, new_id()))
-    accepted = Accepted(
-        command_id=arrival.command_id,
-        aggregate_id=result.aggregate_id,
-        version=result.version,
-        consistency_token=str(ConsistencyToken(result.aggregate_type, result.aggregate_id, result.version)),
-    )
-    _conclude(decision, arrival, accepted, announce=not result.events)
+        decision.facts.append(_fact(arrival, result, event, version, new_id()))
+    token = consistency_token(result.aggregate_type, result.aggregate_id, result.version)
+    text = accepted_json(arrival.command_id, result.aggregate_id, result.version, token)
+    _conclude(decision, arrival, text, ACCEPTED, announce=not result.events)
 
 
 def _expire(decision: BatchDecision, arrival: CommandExpired) -> None:
     error = RejectionError(code=RejectionCode.EXPIRED, message="the command's time ran out before it was its turn")
-    _conclude(decision, arrival, Rejected(command_id=arrival.command_id, error=error), announce=True)
+    _reject(decision, arrival, error)
+
+
+def _reject(decision: BatchDecision, arrival: CommandArrived | CommandExpired, error: RejectionError) -> None:
+    text = Rejected(command_id=arrival.command_id, error=error).model_dump_json()
+    _conclude(decision, arrival, text, error.code, announce=True)
 
 
 def _conclude(
-    decision: BatchDecision, arrival: CommandArrived | CommandExpired, outcome: Accepted | Rejected, *, announce: bool
+    decision: BatchDecision, arrival: CommandArrived | CommandExpired, text: str, count_as: str, *, announce: bool
 ) -> None:
-    text = outcome.model_dump_json()
     decision.processed[arrival.command_id] = Processed(arrival.content_hash, text)
     decision.replies.append((arrival.delivery, text))
-    decision.counts.append((_type(arrival), outcome.error.code if isinstance(outcome, Rejected) else outcome.status))
+    decision.counts.append((_type(arrival), count_as))
     if announce:
         decision.announced.append(text)
 
@@ -153,23 +149,20 @@ def _bury(decision: BatchDecision, arrival: Unprocessable, known: Mapping[UUID, 
         decision.announced.append(text)
 
 
-def _fact(
-    arrival: CommandArrived, recorded: Recorded, event: Event, version: int, now: datetime, event_id: UUID
-) -> NewFact:
+def _fact(arrival: CommandArrived, recorded: Recorded, event: Event, version: int, event_id: UUID) -> NewFact:
     row = NewEvent(
-        event_id=event_id,
-        aggregate_type=recorded.aggregate_type,
-        aggregate_id=recorded.aggregate_id,
-        version=version,
-        type=event.type,
-        schema_version=event.schema_version,
-        time=now,
-        data=event.model_dump_json(),
-        correlation_id=arrival.delivery.correlation_id or str(arrival.command_id),
-        causation_id=arrival.command_id,
-        actor=arrival.delivery.user_id,
+        event_id,
+        recorded.aggregate_type,
+        recorded.aggregate_id,
+        version,
+        event.type,
+        event.schema_version,
+        event.model_dump_json(),
+        arrival.delivery.correlation_id or str(arrival.command_id),
+        arrival.command_id,
+        arrival.delivery.user_id,
     )
-    return NewFact(row, event, arrival.traceparent)
+    return NewFact(row, arrival.traceparent)
 
 
 def _type(arrival: CommandArrived | CommandExpired) -> str:

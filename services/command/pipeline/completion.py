@@ -1,5 +1,6 @@
 """After the commit: publish, then reply, then acknowledge, then clear the outbox."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import structlog
@@ -47,8 +48,8 @@ class Completion:
             await self._reply(batch.replies)
             await self._consumer.ack(batch.deliveries)
             await self._clear(confirmed)
-        for type_, outcome in batch.counts:
-            self._metrics.commands.labels(type_, outcome).inc()
+        for (type_, outcome), number in Counter(batch.counts).items():
+            self._metrics.commands.labels(type_, outcome).inc(number)
         for reason in batch.buried:
             self._metrics.dead_letters.labels(reason).inc()
 
@@ -74,7 +75,7 @@ class Completion:
 
     async def _arrears(self, promised: Sequence[outbox.Stored]) -> list[outbox.Stored]:
         """What a dead process or a failed publish has left of the same aggregates: it must go out first."""
-        keys = {message.ordering_key for message in promised if message.ordering_key is not None}
+        keys = {message.ordering_key for message in promised if message.follows and message.ordering_key is not None}
         if not keys:
             return []
         first = min(message.id for message in promised)

@@ -1,7 +1,5 @@
 """From a delivery to a command that keeps its contract, or to the reason why it never will."""
 
-import hashlib
-import json
 import re
 from typing import Any
 from uuid import UUID
@@ -9,7 +7,9 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from services.command.command_bus import CommandBus
+from services.command.ids import read_id
 from services.command.pipeline.arrivals import CommandArrived, Unprocessable
+from services.command.pipeline.content_hash import content_hash
 from services.command.pipeline.dead_letter import dead_letter, storable
 from shared.contracts.base import Command
 from shared.contracts.outcome import Rejected, RejectionCode, RejectionError
@@ -17,7 +17,6 @@ from shared.messaging.codec import UndecodableBodyError, decode_json
 from shared.messaging.envelope import Delivery
 
 MAX_FAULTS = 10
-_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 
@@ -61,22 +60,12 @@ def receive_command(bus: CommandBus, delivery: Delivery) -> CommandArrived | Unp
         return _unprocessable(delivery, command_id, fault.error)
 
 
-def content_hash(type_: str, schema_version: int, expected_version: int | None, document: dict[str, Any]) -> bytes:
-    """What tells a repeated command from another one under the same `message_id`.
-
-    Over the body as it was sent, but for white space and the order of keys; not over the validated command, whose
-    defaults may grow with the contract while a message waits. Headers that don't change the meaning don't count.
-    """
-    canonical = _CANONICAL.encode([type_, schema_version, expected_version, document])
-    return hashlib.sha256(canonical.encode()).digest()
-
-
 def _command_id(delivery: Delivery) -> UUID:
     if not delivery.message_id:
         raise _invalid("there is no message_id")
     if _UUID.fullmatch(delivery.message_id) is None:
         raise _invalid("message_id is not a UUID")
-    return UUID(delivery.message_id)
+    return read_id(delivery.message_id)
 
 
 def _integer_header(delivery: Delivery, name: str, default: int | None) -> int | None:

@@ -59,14 +59,15 @@ class BatchTransaction:
             ids = {arrival.command_id for arrival in arrivals if arrival.command_id is not None}
             known = await inbox.load(connection, ids) if ids else {}
             now = self._clock()
-            decision = decide_batch(
-                arrivals, known=known, aggregates=aggregates, bus=self._bus, now=now, new_id=self._new_id
-            )
+            decision = decide_batch(arrivals, known=known, aggregates=aggregates, bus=self._bus, new_id=self._new_id)
             await inbox.add(connection, decision.processed, now)
             for type_, loaded in aggregates.items():
                 await self._stores[type_].save(connection, loaded, now)
-            positions = await events.append(connection, [fact.row for fact in decision.facts])
-            promised = event_messages(decision.facts, positions) + outcome_messages(decision.announced, self._new_id)
+            positions = await events.append(connection, [fact.row for fact in decision.facts], now)
+            promised = [
+                *event_messages(decision.facts, positions, now),
+                *outcome_messages(decision.announced, self._new_id),
+            ]
             stored = await outbox.add(connection, promised)
             await dead_letters.add(connection, decision.letters, now)
         return Committed(

@@ -1,37 +1,21 @@
 """The event log: appended to, never changed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Row, Text, bindparam, cast, func, select, true
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.command.postgres.rows import in_columns, insert_rows
+from services.command.postgres.rows import NOW, in_columns, insert_rows
 from services.command.postgres.tables import events
 from shared.contracts.cloud_event import CloudEvent, subject
 from shared.contracts.queries.read_events import AggregateCursor
 
-COLUMNS = (
-    "event_id",
-    "aggregate_type",
-    "aggregate_id",
-    "version",
-    "type",
-    "schema_version",
-    "time",
-    "data",
-    "correlation_id",
-    "causation_id",
-    "actor",
-)
 ENVELOPE_BYTES = 700
 """What an event takes in an answer beside its data, roughly."""
-
-APPEND = insert_rows(events, *COLUMNS).returning(events.c.position, events.c.event_id)
 
 _cursors = (
     func.unnest(
@@ -68,9 +52,8 @@ READ = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewEvent:
-    """An event on its way into the log; `data` is JSON text."""
+class NewEvent(NamedTuple):
+    """An event on its way into the log: the columns that it fills, in this order. `data` is JSON text."""
 
     event_id: UUID
     aggregate_type: str
@@ -78,20 +61,21 @@ class NewEvent:
     version: int
     type: str
     schema_version: int
-    time: datetime
     data: str
     correlation_id: str | None
     causation_id: UUID
     actor: str | None
 
 
-async def append(connection: AsyncConnection, new: Sequence[NewEvent]) -> list[int]:
+COLUMNS = NewEvent._fields
+APPEND = insert_rows(events, *COLUMNS, now=["time"]).returning(events.c.position, events.c.event_id)
+
+
+async def append(connection: AsyncConnection, new: Sequence[NewEvent], now: datetime) -> list[int]:
     """The position of each. Raises IntegrityError when another process has appended one of these versions."""
     if not new:
         return []
-    result = await connection.execute(
-        APPEND, in_columns(COLUMNS, [tuple(getattr(event, name) for name in COLUMNS) for event in new])
-    )
+    result = await connection.execute(APPEND, {**in_columns(COLUMNS, new), NOW: now})
     positions: dict[UUID, int] = {event_id: position for position, event_id in result}
     return [positions[event.event_id] for event in new]
 

@@ -1,8 +1,8 @@
 """What has become of each command: the memory that makes a repetition harmless."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Text, any_, bindparam, cast, select
@@ -10,19 +10,18 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import Uuid
 
-from services.command.postgres.rows import in_columns, insert_rows
+from services.command.postgres.rows import NOW, in_columns, insert_rows
 from services.command.postgres.tables import inbox
 
-COLUMNS = ("command_id", "content_hash", "outcome", "processed_at")
+COLUMNS = ("command_id", "content_hash", "outcome")
 
 LOAD = select(inbox.c.command_id, inbox.c.content_hash, cast(inbox.c.outcome, Text)).where(
     inbox.c.command_id == any_(bindparam("ids", type_=ARRAY(Uuid)))
 )
-ADD = insert_rows(inbox, *COLUMNS)
+ADD = insert_rows(inbox, *COLUMNS, now=["processed_at"])
 
 
-@dataclass(frozen=True, slots=True)
-class Processed:
+class Processed(NamedTuple):
     """`outcome` is the JSON text that was, or would have been, replied."""
 
     content_hash: bytes
@@ -39,8 +38,5 @@ async def add(connection: AsyncConnection, processed: Mapping[UUID, Processed], 
     """Raises IntegrityError when another process has processed one of them meanwhile."""
     if not processed:
         return
-    rows: Sequence[tuple[UUID, bytes, str, datetime]] = [
-        (command_id, processed[command_id].content_hash, processed[command_id].outcome, now)
-        for command_id in sorted(processed)
-    ]
-    await connection.execute(ADD, in_columns(COLUMNS, rows))
+    rows = [(command_id, *processed[command_id]) for command_id in sorted(processed)]
+    await connection.execute(ADD, {**in_columns(COLUMNS, rows), NOW: now})

@@ -3,11 +3,12 @@
 A set: ids are not in the order of commits, so nobody may remember a place in it.
 """
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
+from pydantic_core import to_json
 from sqlalchemy import Row, any_, bindparam, delete, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, INTERVAL
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -37,19 +38,22 @@ CLEAR = delete(outbox).where(outbox.c.id == any_(bindparam("ids", type_=ARRAY(Bi
 DEPTH = select(func.count(), func.coalesce(func.extract("epoch", func.now() - func.min(outbox.c.created_at)), 0))
 
 
-@dataclass(frozen=True, slots=True)
-class Promised:
-    """A message to publish. Those with the same `ordering_key` go out in the order of their ids."""
+class Promised(NamedTuple):
+    """A message to publish. Those with the same `ordering_key` go out in the order of their ids.
+
+    `follows` is False where there can be none before it.
+    """
 
     envelope: Envelope
-    ordering_key: str | None
+    ordering_key: str | None = None
+    follows: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     id: int
     envelope: Envelope
     ordering_key: str | None
+    follows: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +74,14 @@ async def add(connection: AsyncConnection, promised: Sequence[Promised]) -> list
             message.envelope.message_id,
             message.envelope.type,
             message.envelope.content_type,
-            json.dumps(dict(message.envelope.headers)),
+            to_json(dict(message.envelope.headers)).decode(),
             message.envelope.body,
         )
         for message in promised
     ]
     result = await connection.execute(ADD, in_columns(COLUMNS, rows))
     ids = {message_id: id_ for id_, message_id in result}
-    return [
-        Stored(ids[message.envelope.message_id or ""], message.envelope, message.ordering_key) for message in promised
-    ]
+    return [Stored(ids[message.envelope.message_id or ""], *message) for message in promised]
 
 
 async def earlier(connection: AsyncConnection, keys: Collection[str], *, before: int, limit: int) -> list[Stored]:

@@ -1,6 +1,6 @@
 """The users' current state, loaded and saved a batch at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,14 +12,13 @@ from sqlalchemy.types import Text
 from services.command.aggregates import Change
 from services.command.domain.user import User, UserStatus
 from services.command.handlers.users import Users
-from services.command.postgres.rows import in_columns, insert_rows, unnested
+from services.command.postgres.rows import NOW, in_columns, insert_rows, unnested
 from services.command.postgres.tables import users
 from shared.contracts.base import Command
 from shared.contracts.commands import CreateUser, UpdateUserEmail
 from shared.contracts.fields import email_key
 
-INSERTED = ("user_id", "name", "email", "email_key", "status", "version", "created_at", "updated_at")
-UPDATED = ("user_id", "name", "email", "email_key", "status", "version", "updated_at")
+COLUMNS = ("user_id", "name", "email", "email_key", "status", "version")
 
 LOCK = (
     select(users.c.user_id, users.c.name, users.c.email, users.c.status, users.c.version)
@@ -30,11 +29,11 @@ LOCK = (
 EMAIL_OWNERS = select(users.c.email_key, users.c.user_id).where(
     users.c.email_key == any_(bindparam("keys", type_=ARRAY(Text)))
 )
-INSERT = insert_rows(users, *INSERTED)
-_new = unnested(users, *UPDATED).subquery("new")
+INSERT = insert_rows(users, *COLUMNS, now=["created_at", "updated_at"])
+_new = unnested(users, *COLUMNS, now=["updated_at"]).subquery("new")
 UPDATE = (
     update(users)
-    .values({name: _new.c[name] for name in UPDATED if name != "user_id"})
+    .values({name: _new.c[name] for name in (*COLUMNS, "updated_at") if name != "user_id"})
     .where(users.c.user_id == _new.c.user_id)
 )
 
@@ -53,12 +52,13 @@ class UserStore:
         keys = {email_key(email) for command in commands if (email := _email(command)) is not None}
         rows = await connection.execute(LOCK, {"ids": ids})
         loaded = {
-            row.user_id: (User(row.user_id, row.name, row.email, UserStatus(row.status)), row.version) for row in rows
+            user_id: (User(user_id, name, email, UserStatus(status)), version)
+            for user_id, name, email, status, version in rows
         }
         owners: dict[str, str] = {}
         if keys:
-            rows = await connection.execute(EMAIL_OWNERS, {"keys": sorted(keys)})
-            owners = {row.email_key: row.user_id for row in rows}
+            found = await connection.execute(EMAIL_OWNERS, {"keys": sorted(keys)})
+            owners = {row[0]: row[1] for row in found}
         return Users(loaded, owners)
 
     async def save(self, connection: AsyncConnection, aggregates: Users, now: datetime) -> None:
@@ -67,11 +67,11 @@ class UserStore:
         updated = [change for change in changes if change.loaded_version]
         inserted = [change for change in changes if not change.loaded_version]
         if updated:
-            result = await connection.execute(UPDATE, in_columns(UPDATED, [(*_row(change), now) for change in updated]))
+            result = await connection.execute(UPDATE, _rows(updated, now))
             if result.rowcount != len(updated):
                 raise RuntimeError("a locked user has gone")
         if inserted:
-            await connection.execute(INSERT, in_columns(INSERTED, [(*_row(change), now, now) for change in inserted]))
+            await connection.execute(INSERT, _rows(inserted, now))
 
 
 def _email(command: Command) -> str | None:
@@ -84,6 +84,9 @@ def _email(command: Command) -> str | None:
             return None
 
 
-def _row(change: Change[User]) -> tuple[Any, ...]:
-    user = change.state
-    return (change.aggregate_id, user.name, user.email, email_key(user.email), user.status.value, change.version)
+def _rows(changes: Sequence[Change[User]], now: datetime) -> Mapping[str, Any]:
+    rows = [
+        (id_, user.name, user.email, email_key(user.email), user.status.value, version)
+        for id_, user, version, _ in changes
+    ]
+    return {**in_columns(COLUMNS, rows), NOW: now}
