@@ -22,7 +22,7 @@ WAIT_MS = 5000
 @dataclass
 class Traffic:
     """`per_second` renames and creations, and as many queries: each about a user who was written just now. Beside them
-    a fourth as many about the users 1 … `filled` of the filled log, who never change.
+    a fourth as many about the users 1 … `filled` of the filled log, who never change (0: there are none).
 
     A query asks for the version that its command's outcome named. Wrong is an answer with an error, one of an older
     version than somebody has seen before, and one with another name than that version has.
@@ -30,7 +30,7 @@ class Traffic:
 
     amqp_url: str
     per_second: int
-    filled: int
+    filled: int = 0
     seed: int = 1
     counts: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
@@ -55,7 +55,7 @@ class Traffic:
                 free = [user for user in users if user not in busy or busy[user].done()]
                 for user in chance.sample(free, min(due, len(free))):
                     busy[user] = asyncio.create_task(self._write_and_ask(client, asker, user))
-                for _ in range(due // 4):
+                for _ in range(due // 4 if self.filled else 0):
                     task = asyncio.create_task(self._ask_of_filled(asker, chance.randint(1, self.filled)))
                     asked.add(task)
                     task.add_done_callback(asked.discard)
