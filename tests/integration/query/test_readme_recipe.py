@@ -61,7 +61,7 @@ async def test_a_read_model_made_by_the_recipe_heals_gaps_drops_duplicates_and_r
         "bus": scene.bus,
         "models": scene.models,
     }
-    exec(folder + lines_of_bootstrap, names)  # noqa: S102
+    exec(folder + lines_of_bootstrap, names)
 
     events = [created("alice"), renamed("alice", 2, "Al"), renamed("alice", 3, "Ali"), created("bob")]
     log.events += events
