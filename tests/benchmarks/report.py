@@ -59,7 +59,9 @@ def as_json(samples: Samples, notes: Sequence[str], scale: Scale, command: str) 
             for figure, value in measured(samples)
         },
         "samples": {
-            name: [None if math.isnan(value) else value for value in values] for name, values in samples.items()
+            name: [None if math.isnan(value) else value for value in values]
+            for name, values in samples.items()
+            if values
         },
     }
 
