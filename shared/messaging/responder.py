@@ -22,7 +22,10 @@ Handlers of one batch start in the same turn of the event loop, so what they rea
 
 JOINT_CALLS: Final = 2
 MOST_JOINED: Final = 256
-JOINT_SECONDS: Final = 0.25
+JOINT_SECONDS: Final = 0.2
+LEISURE_SECONDS: Final = 4 * JOINT_SECONDS
+"""Who has less time left is answered alone: so much pass, at most, until all that a consumer holds was tried together.
+"""
 
 
 class JointHandler(Protocol):
@@ -119,7 +122,8 @@ class Responder:
         try:
             async with asyncio.timeout(JOINT_SECONDS):
                 replies = await joint.answer(requests)
-        except Exception:  # it will be met again, and dealt with, by each alone
+        except Exception as error:
+            logger.warning("requests not answered together", number=len(requests), error=type(error).__name__)
             replies = [None] * len(requests)
         finally:
             self._joint_calls -= 1
@@ -187,9 +191,8 @@ def _refusal(request: Delivery) -> str | None:
 
 
 def _is_in_no_hurry(request: Delivery) -> bool:
-    """Whether enough time is left when an attempt together has failed."""
     left = _seconds_left(request)
-    return left is None or left > 2 * JOINT_SECONDS
+    return left is None or left > LEISURE_SECONDS
 
 
 def _seconds_left(request: Delivery) -> float | None:

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 from shared.messaging.envelope import Delivery, Envelope
 from shared.messaging.metrics import MessagingMetrics
 from shared.messaging.reply import Reply
-from shared.messaging.responder import JOINT_CALLS, JOINT_SECONDS, JointHandler, RequestHandler, Responder
+from shared.messaging.responder import JOINT_CALLS, LEISURE_SECONDS, JointHandler, RequestHandler, Responder
 from tests.support.fake_broker import FakeBroker, FakeReplier
 
 
@@ -278,7 +278,7 @@ async def test_a_joint_call_that_takes_too_long_is_given_up() -> None:
 async def test_a_request_with_little_time_left_does_not_wait_for_others() -> None:
     joint = Together()
     async with running(Answering(echo, joint=joint)) as answering:
-        answering.ask(b"j1", expiration_ms=round(1000 * JOINT_SECONDS))
+        answering.ask(b"j1", expiration_ms=round(1000 * LEISURE_SECONDS))
         await answering.settled()
 
     assert (joint.calls, answering.answers) == ([], [("j1", b"j1")])
