@@ -213,19 +213,23 @@ class Together:
 
     def __init__(self, seconds: float = 0.0, error: Exception | None = None) -> None:
         self.calls: list[list[bytes]] = []
-        self.under_way = self.most = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
         self._seconds = seconds
         self._error = error
 
     def takes(self, request: Delivery) -> bool:
         return request.body.startswith(b"j")
 
+    async def has_calls(self, number: int) -> None:
+        async with asyncio.timeout(5):
+            while len(self.calls) < number:
+                await asyncio.sleep(0.001)
+
     async def answer(self, requests: Sequence[Delivery]) -> Sequence[Reply | None]:
         self.calls.append([request.body for request in requests])
-        self.under_way += 1
-        self.most = max(self.most, self.under_way)
+        await self.gate.wait()
         await asyncio.sleep(self._seconds)
-        self.under_way -= 1
         if self._error:
             raise self._error
         return [None if b"left" in request.body else Reply(type="Joint", body=request.body) for request in requests]
@@ -245,16 +249,20 @@ async def test_what_may_be_is_answered_together_and_what_is_left_alone() -> None
 
 
 async def test_what_arrives_while_joint_calls_are_under_way_gathers_for_the_next() -> None:
-    joint = Together(seconds=0.02)
+    joint = Together()
+    joint.gate.clear()
     async with running(Answering(echo, joint=joint)) as answering:
-        for number in range(20):
+        for number in range(JOINT_CALLS):
             answering.ask(f"j{number}".encode())
-            await asyncio.sleep(0.001)
+            await joint.has_calls(number + 1)
+        for number in range(JOINT_CALLS, 20):
+            answering.ask(f"j{number}".encode())
+            await asyncio.sleep(0)
+        joint.gate.set()
         await answering.settled()
 
+    assert [len(call) for call in joint.calls] == [1] * JOINT_CALLS + [20 - JOINT_CALLS]
     assert len(answering.answers) == 20
-    assert joint.most == JOINT_CALLS
-    assert len(joint.calls) < 10
 
 
 async def test_when_a_joint_call_fails_each_is_answered_alone() -> None:
