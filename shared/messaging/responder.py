@@ -23,9 +23,8 @@ Handlers of one batch start in the same turn of the event loop, so what they rea
 JOINT_CALLS: Final = 2
 MOST_JOINED: Final = 256
 JOINT_SECONDS: Final = 0.2
-LEISURE_SECONDS: Final = 4 * JOINT_SECONDS
-"""Who has less time left is answered alone: so much pass, at most, until all that a consumer holds was tried together.
-"""
+LEISURE: Final = 4
+"""Who has less time left than so many joint calls may take is answered alone: fewer take all that a consumer holds."""
 
 
 class JointHandler(Protocol):
@@ -51,7 +50,7 @@ class Responder:
     is logged and the request dropped: turn errors into replies in the handler. Knows nothing of what is asked.
 
     With a `joint` handler the requests that it takes are answered together, with JOINT_CALLS calls under way at most:
-    what arrives meanwhile is for the next. One that fails, or takes longer than JOINT_SECONDS, is forgotten, and each
+    what arrives meanwhile is for the next. One that fails, or takes longer than `joint_seconds`, is forgotten, and each
     of its requests handled alone; so whatever belongs to a single request, its deadline above all, stays with that.
     """
 
@@ -64,12 +63,14 @@ class Responder:
         joint: JointHandler | None = None,
         max_concurrent: int = 256,
         drain_seconds: float = 10.0,
+        joint_seconds: float = JOINT_SECONDS,
         metrics: MessagingMetrics | None = None,
     ) -> None:
         self._consumer = consumer
         self._replier = replier
         self._handler = handler
         self._joint = joint
+        self._joint_seconds = joint_seconds
         self._slots = asyncio.Semaphore(max_concurrent)
         self._drain_seconds = drain_seconds
         self._metrics = metrics or MessagingMetrics()
@@ -104,12 +105,16 @@ class Responder:
         """Sees to those that are answered together; gives the others."""
         alone = []
         for request in batch:
-            if joint.takes(request) and _refusal(request) is None and _is_in_no_hurry(request):
+            if joint.takes(request) and _refusal(request) is None and self._has_leisure(request):
                 self._gathered.append(request)
             else:
                 alone.append(request)
         self._join(joint)
         return alone
+
+    def _has_leisure(self, request: Delivery) -> bool:
+        left = _seconds_left(request)
+        return left is None or left > LEISURE * self._joint_seconds
 
     def _join(self, joint: JointHandler) -> None:
         while self._gathered and self._joint_calls < JOINT_CALLS:
@@ -120,7 +125,7 @@ class Responder:
     async def _serve_together(self, joint: JointHandler, requests: Sequence[Delivery]) -> None:
         replies: Sequence[Reply | None]
         try:
-            async with asyncio.timeout(JOINT_SECONDS):
+            async with asyncio.timeout(self._joint_seconds):
                 replies = await joint.answer(requests)
         except Exception as error:
             logger.warning("requests not answered together", number=len(requests), error=type(error).__name__)
@@ -188,11 +193,6 @@ def _refusal(request: Delivery) -> str | None:
         return "reply_to_refused"
     left = _seconds_left(request)
     return "expired" if left is not None and left <= 0 else None
-
-
-def _is_in_no_hurry(request: Delivery) -> bool:
-    left = _seconds_left(request)
-    return left is None or left > LEISURE_SECONDS
 
 
 def _seconds_left(request: Delivery) -> float | None:

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 from shared.messaging.envelope import Delivery, Envelope
 from shared.messaging.metrics import MessagingMetrics
 from shared.messaging.reply import Reply
-from shared.messaging.responder import JOINT_CALLS, LEISURE_SECONDS, JointHandler, RequestHandler, Responder
+from shared.messaging.responder import JOINT_CALLS, JointHandler, RequestHandler, Responder
 from tests.support.fake_broker import FakeBroker, FakeReplier
 
 
@@ -19,6 +19,7 @@ class Answering:
         handler: RequestHandler,
         *,
         joint: JointHandler | None = None,
+        joint_seconds: float = 10.0,
         max_concurrent: int = 256,
         drain_seconds: float = 10.0,
     ) -> None:
@@ -33,6 +34,7 @@ class Answering:
             self.replier,
             handler,
             joint=joint,
+            joint_seconds=joint_seconds,
             max_concurrent=max_concurrent,
             drain_seconds=drain_seconds,
             metrics=MessagingMetrics(self.registry),
@@ -276,7 +278,7 @@ async def test_when_a_joint_call_fails_each_is_answered_alone() -> None:
 
 
 async def test_a_joint_call_that_takes_too_long_is_given_up() -> None:
-    async with running(Answering(echo, joint=Together(seconds=3600))) as answering:
+    async with running(Answering(echo, joint=Together(seconds=3600), joint_seconds=0.02)) as answering:
         answering.ask(b"j1")
         await answering.settled()
 
@@ -285,8 +287,8 @@ async def test_a_joint_call_that_takes_too_long_is_given_up() -> None:
 
 async def test_a_request_with_little_time_left_does_not_wait_for_others() -> None:
     joint = Together()
-    async with running(Answering(echo, joint=joint)) as answering:
-        answering.ask(b"j1", expiration_ms=round(1000 * LEISURE_SECONDS))
+    async with running(Answering(echo, joint=joint, joint_seconds=10.0)) as answering:
+        answering.ask(b"j1", expiration_ms=30_000)
         await answering.settled()
 
     assert (joint.calls, answering.answers) == ([], [("j1", b"j1")])
