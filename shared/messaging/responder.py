@@ -4,11 +4,12 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import structlog
 
 from shared.messaging.envelope import Delivery, Envelope
+from shared.messaging.joint_handler import JointHandler
 from shared.messaging.metrics import MessagingMetrics
 from shared.messaging.ports import BatchConsumer, Replier
 from shared.messaging.reply import Reply, addressed
@@ -25,19 +26,6 @@ MOST_JOINED: Final = 256
 JOINT_SECONDS: Final = 0.2
 LEISURE: Final = 4
 """Who has less time left than so many joint calls may take is answered alone: fewer take all that a consumer holds."""
-
-
-class JointHandler(Protocol):
-    """Answers what is ordinary many at a time; what it leaves, the RequestHandler answers."""
-
-    def takes(self, request: Delivery) -> bool:
-        """Whether it may be answered with others. Quick, and never raising."""
-        ...
-
-    async def answer(self, requests: Sequence[Delivery]) -> Sequence[Reply | None]:
-        """A reply for each; None where the request is to be answered alone. When it raises, all of them are."""
-        ...
-
 
 logger = structlog.stdlib.get_logger(__name__)
 

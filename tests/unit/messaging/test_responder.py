@@ -5,9 +5,10 @@ from contextlib import asynccontextmanager
 from prometheus_client import CollectorRegistry
 
 from shared.messaging.envelope import Delivery, Envelope
+from shared.messaging.joint_handler import JointHandler
 from shared.messaging.metrics import MessagingMetrics
 from shared.messaging.reply import Reply
-from shared.messaging.responder import JOINT_CALLS, JointHandler, RequestHandler, Responder
+from shared.messaging.responder import JOINT_CALLS, RequestHandler, Responder
 from tests.support.fake_broker import FakeBroker, FakeReplier
 
 
