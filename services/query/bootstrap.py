@@ -51,6 +51,7 @@ from services.query.read_models.users.follow_users import UsersFollower
 from services.query.read_models.users.get_all_users import GetAllUsersHandler
 from services.query.read_models.users.get_user_by_email import GetUserByEmailHandler
 from services.query.read_models.users.get_user_by_id import GetUserByIdHandler
+from services.query.read_models.users.get_users_by_id import GetUsersById
 from services.query.rebuild.catalogue import Catalogue
 from services.query.rebuild.context import Context
 from services.query.rebuild.job_worker import JobWorker
@@ -275,6 +276,7 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
             requests,
             replier,
             Answering(bus, metrics, followed, guard),
+            joint=GetUsersById(models.of(USERS).documents, models.of(USERS).recency, guard, metrics),
             max_concurrent=settings.max_concurrent_queries,
             drain_seconds=settings.drain_seconds,
             metrics=traffic,

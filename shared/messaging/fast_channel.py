@@ -25,6 +25,10 @@ class FastChannel(FrameChannel):
     def pending_bytes(self) -> int:
         return self._guard.pending_bytes
 
+    @property
+    def is_writable(self) -> bool:
+        return super().is_writable and self._guard.is_writable
+
     async def writable(self) -> None:
         await super().writable()
         await self._guard.writable()

@@ -55,6 +55,11 @@ class FrameChannel(aiormq.Channel):
         """Whether something can be written."""
         return not self.is_closed and not self._leaving
 
+    @property
+    def is_writable(self) -> bool:
+        """Whether `writable` would return at once."""
+        return self._may_publish.is_set()
+
     async def writable(self) -> None:
         """Waits until the socket takes more, and the broker wants more (channel.flow); or until the channel is gone."""
         await self._may_publish.wait()

@@ -32,6 +32,10 @@ class PlainChannel(FrameChannel):
     def pending_bytes(self) -> int:
         return self._pending_bytes
 
+    @property
+    def is_writable(self) -> bool:
+        return super().is_writable and self._under_way is None
+
     async def writable(self) -> None:
         await super().writable()
         if self._under_way is not None:

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
+from typing import Any, Final, Protocol, TypeAlias
 
 import structlog
 
@@ -19,6 +20,23 @@ RequestHandler: TypeAlias = Callable[[Delivery], Awaitable[Reply | None]]
 Handlers of one batch start in the same turn of the event loop, so what they read can be coalesced.
 """
 
+JOINT_CALLS: Final = 2
+MOST_JOINED: Final = 256
+JOINT_SECONDS: Final = 0.25
+
+
+class JointHandler(Protocol):
+    """Answers what is ordinary many at a time; what it leaves, the RequestHandler answers."""
+
+    def takes(self, request: Delivery) -> bool:
+        """Whether it may be answered with others. Quick, and never raising."""
+        ...
+
+    async def answer(self, requests: Sequence[Delivery]) -> Sequence[Reply | None]:
+        """A reply for each; None where the request is to be answered alone. When it raises, all of them are."""
+        ...
+
+
 logger = structlog.stdlib.get_logger(__name__)
 
 
@@ -28,6 +46,10 @@ class Responder:
     A request without an allowed `reply_to`, one that is undecodable, or one past its deadline (`expiration`, in ms from
     its arrival) is dropped and counted; a handler is cancelled at its request's deadline. An exception of the handler
     is logged and the request dropped: turn errors into replies in the handler. Knows nothing of what is asked.
+
+    With a `joint` handler the requests that it takes are answered together, with JOINT_CALLS calls under way at most:
+    what arrives meanwhile is for the next. One that fails, or takes longer than JOINT_SECONDS, is forgotten, and each
+    of its requests handled alone; so whatever belongs to a single request, its deadline above all, stays with that.
     """
 
     def __init__(
@@ -36,6 +58,7 @@ class Responder:
         replier: Replier,
         handler: RequestHandler,
         *,
+        joint: JointHandler | None = None,
         max_concurrent: int = 256,
         drain_seconds: float = 10.0,
         metrics: MessagingMetrics | None = None,
@@ -43,24 +66,26 @@ class Responder:
         self._consumer = consumer
         self._replier = replier
         self._handler = handler
+        self._joint = joint
         self._slots = asyncio.Semaphore(max_concurrent)
         self._drain_seconds = drain_seconds
         self._metrics = metrics or MessagingMetrics()
         self._running: set[asyncio.Task[None]] = set()
         self._finished: list[tuple[Delivery, Envelope | None]] = []
         self._settling: asyncio.Task[None] | None = None
+        self._gathered: list[Delivery] = []
+        self._joint_calls = 0
 
     async def run(self) -> None:
         """Answers until `stop()`; returns when everything taken is answered or `drain_seconds` are over."""
         try:
             async for batch in self._consumer.batches():
-                for request in batch:
-                    await self._slots.acquire()
-                    task = asyncio.create_task(self._serve(request))
-                    self._running.add(task)
-                    task.add_done_callback(self._served)
-            if self._running:
-                await asyncio.wait(self._running, timeout=self._drain_seconds)
+                for request in batch if self._joint is None else self._gather(self._joint, batch):
+                    await self._begin(request)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._drain_seconds):
+                    while self._running:
+                        await asyncio.wait(self._running)
         finally:
             for task in self._running:
                 task.cancel()
@@ -71,6 +96,50 @@ class Responder:
     async def stop(self) -> None:
         """Takes no more requests; what has arrived is answered."""
         await self._consumer.stop()
+
+    def _gather(self, joint: JointHandler, batch: Sequence[Delivery]) -> Sequence[Delivery]:
+        """Sees to those that are answered together; gives the others."""
+        alone = []
+        for request in batch:
+            if joint.takes(request) and _refusal(request) is None and _is_in_no_hurry(request):
+                self._gathered.append(request)
+            else:
+                alone.append(request)
+        self._join(joint)
+        return alone
+
+    def _join(self, joint: JointHandler) -> None:
+        while self._gathered and self._joint_calls < JOINT_CALLS:
+            requests, self._gathered = self._gathered[:MOST_JOINED], self._gathered[MOST_JOINED:]
+            self._joint_calls += 1
+            self._start(self._serve_together(joint, requests))
+
+    async def _serve_together(self, joint: JointHandler, requests: Sequence[Delivery]) -> None:
+        replies: Sequence[Reply | None]
+        try:
+            async with asyncio.timeout(JOINT_SECONDS):
+                replies = await joint.answer(requests)
+        except Exception:  # it will be met again, and dealt with, by each alone
+            replies = [None] * len(requests)
+        finally:
+            self._joint_calls -= 1
+        self._join(joint)
+        answered = zip(requests, replies, strict=True)
+        self._finished += [(request, addressed(reply, request)) for request, reply in answered if reply is not None]
+        await self._settle()
+        for request, reply in zip(requests, replies, strict=True):
+            if reply is None:
+                await self._begin(request)
+
+    async def _begin(self, request: Delivery) -> None:
+        await self._slots.acquire()
+        self._start(self._serve(request)).add_done_callback(lambda _: self._slots.release())
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
 
     async def _serve(self, request: Delivery) -> None:
         reply = await self._answer(request)
@@ -95,10 +164,6 @@ class Responder:
             logger.info("request dropped", reason=reason, type=request.type, correlation_id=request.correlation_id)
         return None if reply is None else addressed(reply, request)
 
-    def _served(self, task: "asyncio.Task[None]") -> None:
-        self._running.discard(task)
-        self._slots.release()
-
     async def _settle(self) -> None:
         """Sends what has been answered in this turn of the event loop as one batch, then acknowledges it."""
         while self._finished:
@@ -119,6 +184,12 @@ def _refusal(request: Delivery) -> str | None:
         return "reply_to_refused"
     left = _seconds_left(request)
     return "expired" if left is not None and left <= 0 else None
+
+
+def _is_in_no_hurry(request: Delivery) -> bool:
+    """Whether enough time is left when an attempt together has failed."""
+    left = _seconds_left(request)
+    return left is None or left > 2 * JOINT_SECONDS
 
 
 def _seconds_left(request: Delivery) -> float | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from itertools import count
 from types import TracebackType
 from typing import Final, Self
 from uuid import uuid4
@@ -44,6 +45,7 @@ class RpcClient:
     def __init__(self, connection: SupervisedConnection, *, metrics: MessagingMetrics | None = None) -> None:
         self._metrics = metrics or MessagingMetrics()
         self._waiting: dict[str, asyncio.Future[Delivery]] = {}
+        self._name, self._numbers = uuid4().hex, count(1)
         self._channel = SupervisedChannel(connection, self, set_up=_listen, lost=self._lost)
 
     async def __aenter__(self) -> Self:
@@ -65,8 +67,8 @@ class RpcClient:
         Raises RpcUnroutableError, RpcTimeoutError, RpcConnectionLostError; ValueError for a request that can't be
         encoded, or whose `correlation_id` is in use.
         """
-        outcome = "failed"
-        correlation_id = request.correlation_id or uuid4().hex
+        outcome, deadline = "failed", asyncio.get_running_loop().time() + timeout
+        correlation_id = request.correlation_id or f"{self._name}-{next(self._numbers)}"
         if correlation_id in self._waiting:
             raise ValueError(f"correlation id {correlation_id} is in use")
         expiration = max(1, int(timeout * 1000)) if expires else None
@@ -78,15 +80,17 @@ class RpcClient:
         )
         answer: asyncio.Future[Delivery] | None = None
         try:
-            async with asyncio.timeout(timeout):
-                channel = await self._channel.opened()
-                await channel.writable()
-                frames = publish_frames(channel.number, request, mandatory=True, frame_max=channel.frame_max)
-                channel.write(frames)
-                answer = self._waiting[correlation_id] = asyncio.get_running_loop().create_future()
-                delivery = await answer
-                outcome = "answered"
-                return delivery
+            channel = self._channel.current
+            if channel is None or not channel.is_writable:
+                async with asyncio.timeout_at(deadline):
+                    channel = await self._channel.opened()
+                    await channel.writable()
+            frames = publish_frames(channel.number, request, mandatory=True, frame_max=channel.frame_max)
+            channel.write(frames)
+            answer = self._waiting[correlation_id] = asyncio.get_running_loop().create_future()
+            delivery = await _by(deadline, answer)
+            outcome = "answered"
+            return delivery
         except TimeoutError:
             outcome = "timeout"
             if answer is None:
@@ -125,6 +129,20 @@ class RpcClient:
         for answer in self._waiting.values():
             if not answer.done():
                 answer.set_exception(RpcConnectionLostError("the connection to the broker was lost"))
+
+
+async def _by(deadline: float, answer: "asyncio.Future[Delivery]") -> Delivery:
+    """As within `asyncio.timeout_at`, for a bare future: at a tenth of the cost. Raises TimeoutError."""
+    timer = asyncio.get_running_loop().call_at(deadline, _give_up, answer)
+    try:
+        return await answer
+    finally:
+        timer.cancel()
+
+
+def _give_up(answer: "asyncio.Future[Delivery]") -> None:
+    if not answer.done():
+        answer.set_exception(TimeoutError())
 
 
 async def _listen(channel: FrameChannel) -> None:

@@ -119,6 +119,11 @@ class FrameGuard(asyncio.StreamReaderProtocol):
         if self._outgoing_bytes > FLUSH_AT:
             self._flush()
 
+    @property
+    def is_writable(self) -> bool:
+        """Whether the socket takes more."""
+        return self._writable.is_set()
+
     async def writable(self) -> None:
         """Waits while the socket takes nothing; returns when the connection is lost, too."""
         await self._writable.wait()

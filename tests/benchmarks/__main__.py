@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import shutil
 import sys
+import time
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -13,7 +14,8 @@ from rich.console import Console
 from deploy.native.errors import StackError
 from deploy.native.layout import ROOT
 from deploy.native.stack import NativeStack
-from tests.benchmarks.figures import lines
+from tests.benchmarks.duration import expected_seconds, in_words, left_seconds
+from tests.benchmarks.figures import lines, unmeasured
 from tests.benchmarks.peer_environment import peers_python
 from tests.benchmarks.report import as_json, details, draw, table, write
 from tests.benchmarks.scale import Scale
@@ -41,7 +43,7 @@ SECTIONS: dict[str, Callable[[Session], Awaitable[None]]] = {
 
 
 def main() -> int:
-    """0 when all was measured, 1 when a section failed; what was measured until then is shown all the same."""
+    """0 when all was measured, 1 when something was not; what was measured is shown all the same."""
     given = _parser().parse_args()
     chosen = [name for name in given.only.split(",") if name] or list(SECTIONS)
     if unknown := set(chosen) - SECTIONS.keys():
@@ -64,7 +66,10 @@ def main() -> int:
         write(KEPT, as_json(done.samples, done.notes, scale, command))
         shutil.copy(picture, KEPT)
     _show(done, [file, picture])
-    return 1 if failed else 0
+    missing = unmeasured(done.samples, chosen)
+    for name in missing:
+        sys.stderr.write(f"error: {name} was not measured\n")
+    return 1 if failed or missing else 0
 
 
 async def _measure(
@@ -78,10 +83,14 @@ async def _measure(
 ) -> tuple[Session, list[str]]:
     """A section that fails is left out from then on; the others go on."""
     failed: list[str] = []
+    expected = expected_seconds(chosen, scale, range(rounds))
+    reporter.say(f"{rounds} rounds of {', '.join(chosen)}: {in_words(expected)} on two cores with nothing else to do")
+    began = time.monotonic()
     async with session(servers, scale, reporter, python, logs) as running:
         for number in range(rounds):
             running.round = number
-            reporter.say(f"round {number + 1} of {rounds}")
+            left = left_seconds(chosen, scale, number, rounds, time.monotonic() - began)
+            reporter.say(f"round {number + 1} of {rounds}" + (f": {in_words(left)} left" if number else ""))
             for name in chosen:
                 if name in failed:
                     continue

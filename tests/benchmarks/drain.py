@@ -61,7 +61,8 @@ async def drain(
     await system.start_queries()
     progress(f"{system.name}: loading", 0, len(commands))
     await system.load(commands)
-    visibility = Visibility(stores, await system.watched(), commands)
+    visibility = Visibility(stores, await system.watched(), system.counted, commands)
+    await visibility.begin()
     before, began, deadline = await stores.handled(), datetime.now(UTC), time.monotonic() + limit
     await system.start_commands(wait=False)
     while await stores.handled() == before:

@@ -11,13 +11,16 @@ Samples = Mapping[str, Sequence[float]]
 
 @dataclass(frozen=True)
 class Figure:
-    """`at_least` and `aim`: where less is better, at most. `values` gives one for each round, none if not measured."""
+    """`at_least` and `aim`: where less is better, at most. `values` gives one for each round, none if not measured.
+    Any of the `sections` measures it.
+    """
 
     name: str
     meaning: str
     at_least: float
     aim: float
     values: Callable[[Samples], list[float]]
+    sections: tuple[str, ...]
     less_is_better: bool = False
 
     def holds(self, value: float, target: float) -> bool:
@@ -53,19 +56,19 @@ def to_best_of(one: str, others: Sequence[str]) -> Callable[[Samples], list[floa
 
 def _versus(peer: str, at_least: float, aim: float) -> Figure:
     values = ratio("drain_creates.ours.rate", f"drain_creates.{peer}.rate")
-    return Figure(f"drain_creates_vs_{peer}", f"drain of creates, ours ÷ {peer}", at_least, aim, values)
+    return Figure(f"drain_creates_vs_{peer}", f"drain of creates, ours ÷ {peer}", at_least, aim, values, ("drain",))
 
 
 def _visible(rate: int, at_most: float, aim: float) -> Figure:
     values = ratio(f"visible.ours.{rate}.p99_ms", "visible.naive.100.p99_ms")
     meaning = f"publish → visible, p99 at {rate}/s ÷ naive's at 100/s"
-    return Figure(f"visible_p99_{rate}_vs_naive_100", meaning, at_most, aim, values, less_is_better=True)
+    return Figure(f"visible_p99_{rate}_vs_naive_100", meaning, at_most, aim, values, ("latency",), less_is_better=True)
 
 
 def _rss(service: str) -> Figure:
     values = itself(f"memory.large.{service}_mb")
     meaning = f"resident memory of {service} at the end of the large drain, MB"
-    return Figure(f"rss_{service}_mb", meaning, 110, 80, values, less_is_better=True)
+    return Figure(f"rss_{service}_mb", meaning, 110, 80, values, ("memory",), less_is_better=True)
 
 
 FIGURES: Sequence[Figure] = (
@@ -79,14 +82,18 @@ FIGURES: Sequence[Figure] = (
         12,
         20,
         ratio("drain_updates.ours.rate", "drain_updates.naive.rate"),
+        ("drain",),
     ),
-    Figure("drain_vs_cpu_bound", "drain rate ÷ (cores ÷ CPU per command)", 0.7, 0.85, itself("drain.cpu_bound")),
+    Figure(
+        "drain_vs_cpu_bound", "drain rate ÷ (cores ÷ CPU per command)", 0.7, 0.85, itself("drain.cpu_bound"), ("drain",)
+    ),
     Figure(
         "rpc_serial_p50_vs_echo",
         "GetUserById serial, p50 ÷ bare echo",
         1.3,
         1.1,
         ratio("rpc.ours.p50_ms", "rpc.echo.p50_ms"),
+        ("rpc",),
         less_is_better=True,
     ),
     Figure(
@@ -95,15 +102,19 @@ FIGURES: Sequence[Figure] = (
         1.6,
         1.2,
         ratio("rpc.ours.p99_ms", "rpc.echo.p99_ms"),
+        ("rpc",),
         less_is_better=True,
     ),
-    Figure("rpc_64_rate_vs_echo", "64 in flight, rate ÷ bare echo", 2, 4, ratio("rpc.ours.rate", "rpc.echo.rate")),
+    Figure(
+        "rpc_64_rate_vs_echo", "64 in flight, rate ÷ bare echo", 2, 4, ratio("rpc.ours.rate", "rpc.echo.rate"), ("rpc",)
+    ),
     Figure(
         "rpc_64_rate_vs_best_peer",
         "64 in flight, rate ÷ the better of Nameko and Celery",
         5,
         10,
         to_best_of("rpc.ours.rate", ["rpc.nameko.rate", "rpc.celery.rate"]),
+        ("rpc",),
     ),
     _visible(200, 1, 0.5),
     _visible(1000, 1.4, 0.7),
@@ -114,6 +125,7 @@ FIGURES: Sequence[Figure] = (
         0.9,
         1.0,
         ratio("memory.large.rate", "memory.small.rate"),
+        ("memory",),
     ),
     Figure(
         "drain_1m_users_vs_10k",
@@ -121,6 +133,7 @@ FIGURES: Sequence[Figure] = (
         0.85,
         1.0,
         ratio("growth.many.rate", "growth.few.rate"),
+        ("growth",),
     ),
     _rss("command"),
     _rss("query"),
@@ -130,6 +143,7 @@ FIGURES: Sequence[Figure] = (
         0.5,
         0.25,
         ratio("cpu.ours.1000.ms", "cpu.ours.200.ms"),
+        ("cpu", "latency"),
         less_is_better=True,
     ),
 )
@@ -138,6 +152,12 @@ FIGURES: Sequence[Figure] = (
 def measured(samples: Samples, figures: Iterable[Figure] = FIGURES) -> list[tuple[Figure, Spread]]:
     """Those for which there are samples, in their order."""
     return [(figure, spread(values)) for figure in figures if (values := figure.values(samples))]
+
+
+def unmeasured(samples: Samples, sections: Iterable[str], figures: Iterable[Figure] = FIGURES) -> list[str]:
+    """The names of the figures that these sections should have given, and did not."""
+    chosen = set(sections)
+    return [figure.name for figure in figures if chosen & set(figure.sections) and not figure.values(samples)]
 
 
 def lines(samples: Samples) -> list[str]:

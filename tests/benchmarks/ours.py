@@ -18,7 +18,7 @@ from shared.messaging.opening import open_connection
 from shared.messaging.topology import commands_queues
 from tests.benchmarks.commands import Command
 from tests.benchmarks.sender import Sender, packed
-from tests.benchmarks.stores import Stores, Watched
+from tests.benchmarks.stores import Counted, Stores, Watched, of_command, of_user
 from tests.support.stack import servers_admin_urls
 
 SERVERS = ("rabbitmq", "postgres", "mongo")
@@ -42,6 +42,8 @@ class OnDatabase(NativeStack):
 
 class Ours:
     name = "ours"
+    counted: Sequence[Counted] = ()
+    """The counters' own read model is watched: it has a document for each user."""
 
     def __init__(self, servers: NativeStack, stores: Stores) -> None:
         self.stores = stores
@@ -53,7 +55,10 @@ class Ours:
         """Every read model that the query service keeps."""
         collections = Collections(self.stores.documents)
         await collections.refresh()
-        return [Watched(collections.live(model.name).name, isinstance(model, RecordedModel)) for model in READ_MODELS]
+        return [
+            Watched(collections.live(model.name).name, of_command if isinstance(model, RecordedModel) else of_user)
+            for model in READ_MODELS
+        ]
 
     async def reset(self) -> None:
         await self.stop()

@@ -18,7 +18,7 @@ from shared.messaging.opening import open_connection
 from tests.benchmarks.commands import Command, as_line
 from tests.benchmarks.ours import SERVERS
 from tests.benchmarks.sender import Sender
-from tests.benchmarks.stores import Stores, Watched
+from tests.benchmarks.stores import Counted, Stores, Watched, of_command
 from tests.support.stack import AdminUrls, servers_admin_urls
 
 START_SECONDS = 60.0
@@ -29,6 +29,7 @@ class Peer:
     """`name` is also that of its vhost and databases, `module` that of its file."""
 
     users = Watched("users")
+    counted = (Counted("signup_stats", "signups"),)
 
     def __init__(self, name: str, module: str, servers: NativeStack, stores: Stores, python: Path, logs: Path) -> None:
         self.name = name
@@ -42,7 +43,12 @@ class Peer:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     async def watched(self) -> Sequence[Watched]:
-        return [self.users]
+        return [
+            self.users,
+            Watched("command_status", of_command),
+            Watched("user_directory"),
+            Watched("user_history", lambda command: f"{command.user_id}@{command.version:010}"),
+        ]
 
     async def reset(self) -> None:
         await self.renew()

@@ -1,7 +1,7 @@
 """What a system has in PostgreSQL and MongoDB, as its measurer sees it."""
 
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,12 +17,28 @@ from tests.benchmarks.commands import Command
 FIRST_LOOK, LONGEST_LOOK = 20, 2000
 
 
+def of_user(command: Command) -> str:
+    return command.user_id
+
+
+def of_command(command: Command) -> str:
+    return command.id
+
+
 @dataclass(frozen=True)
 class Watched:
-    """A collection that every command ends in: a document for each user, or (`by_command`) for each command."""
+    """A collection that every command ends in: by which document, and that must be at the command's version then."""
 
     collection: str
-    by_command: bool = False
+    key: Callable[[Command], str] = of_user
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A collection in which every new user is counted: in this field of some document."""
+
+    collection: str
+    field: str
 
 
 class Stores:
@@ -74,15 +90,24 @@ class Stores:
 
 class Visibility:
     """Which of the commands MongoDB does not show yet, looked up from the last sent to the first: while the last are
-    missing, a look costs next to nothing.
+    missing, a look costs next to nothing. What is counted is looked at when all else is there.
     """
 
-    def __init__(self, stores: Stores, watched: Sequence[Watched], commands: Sequence[Command]) -> None:
+    def __init__(
+        self, stores: Stores, watched: Sequence[Watched], counted: Sequence[Counted], commands: Sequence[Command]
+    ) -> None:
         self._documents = stores.documents
-        users = {command.user_id: command.version for command in commands}
-        ids = {command.id: 1 for command in commands}
-        self._missing = {each.collection: (list(ids) if each.by_command else list(users)) for each in watched}
-        self._versions: Mapping[str, int] = users | ids
+        self._versions = {
+            each.collection: {each.key(command): command.version for command in commands} for each in watched
+        }
+        self._missing = {collection: list(versions) for collection, versions in self._versions.items()}
+        self._counted = counted
+        self._new = sum(command.type == "CreateUser" for command in commands)
+        self._before: dict[Counted, int] = {}
+
+    async def begin(self) -> None:
+        """Before the first command is handled."""
+        self._before = {each: await self._count(each) for each in self._counted}
 
     async def complete(self) -> bool:
         """Whether every collection has every command."""
@@ -95,14 +120,22 @@ class Visibility:
                 if len(there) < len(asked):
                     break
                 look = min(look * 4, LONGEST_LOOK)
-        return not any(self._missing.values())
+        if any(self._missing.values()):
+            return False
+        return all([await self._count(each) >= before + self._new for each, before in self._before.items()])
 
     def missing(self) -> dict[str, int]:
         return {collection: len(keys) for collection, keys in self._missing.items() if keys}
 
     async def _there(self, collection: str, keys: Sequence[str]) -> set[str]:
         found = await self._documents[collection].find({"_id": {"$in": keys}}, {"version": 1}).to_list()
-        return {each["_id"] for each in found if each.get("version", 0) >= self._versions[each["_id"]]}
+        versions = self._versions[collection]
+        return {each["_id"] for each in found if each.get("version", 0) >= versions[each["_id"]]}
+
+    async def _count(self, counted: Counted) -> int:
+        total = {"$group": {"_id": None, "total": {"$sum": f"${counted.field}"}}}
+        found = await (await self._documents[counted.collection].aggregate([total])).to_list()
+        return int(found[0]["total"]) if found else 0
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from tests.benchmarks.commands import Command
 from tests.benchmarks.sender import Sender
-from tests.benchmarks.stores import Stores, Watched
+from tests.benchmarks.stores import Counted, Stores, Watched
 
 
 class System(Protocol):
@@ -19,6 +19,11 @@ class System(Protocol):
 
     async def watched(self) -> Sequence[Watched]:
         """Every collection that a command must have reached before it counts as done."""
+        ...
+
+    @property
+    def counted(self) -> Sequence[Counted]:
+        """The same for what is only counted."""
         ...
 
     async def reset(self) -> None:

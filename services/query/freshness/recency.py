@@ -84,6 +84,11 @@ class Recency:
         since = await self._parked_since(aggregate_id)
         return min(known.time, since or known.time)
 
+    @property
+    def holds_back(self) -> bool:
+        """Whether some aggregates are parked, as far as is known: then each has a `complete_until` of its own."""
+        return self._known is not None and self._known.parks
+
     async def wait(self, demand: Demand, aggregate_id: str | None = None) -> Failed | None:
         """Waits until the read model is as fresh as demanded (None), at most as long as that allows (`stale_read`)."""
         if demand.max_staleness is None:

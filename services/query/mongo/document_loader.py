@@ -1,8 +1,9 @@
 """Documents by id, for many askers at once."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 
-from services.query.mongo.collections import CollectionSource
+from services.query.mongo.collections import Collection, CollectionSource
 from services.query.read_model import Document
 
 MAX_KEYS = 500
@@ -22,6 +23,10 @@ class DocumentLoader:
         self._waiting: dict[str, asyncio.Future[Document | None]] = {}
         self._reads: set[asyncio.Task[None]] = set()
         self._gathering = False
+
+    async def load_all(self, keys: Sequence[str]) -> Mapping[str, Document]:
+        """For one who asks for many, MAX_KEYS at most, himself. Raises PyMongoError."""
+        return await documents_by_id(self._collection(), keys)
 
     async def load(self, key: str) -> Document | None:
         """Raises PyMongoError."""
@@ -48,17 +53,25 @@ class DocumentLoader:
         keys = list(self._waiting)[:MAX_KEYS]
         futures = {key: self._waiting.pop(key) for key in keys}
         try:
-            found = await self._collection().find({"_id": {"$in": keys}}, batch_size=MAX_KEYS + 1).to_list()
+            documents = await documents_by_id(self._collection(), keys)
         except BaseException as error:
             for future in futures.values():
                 _fail(future, error)
             if not isinstance(error, Exception):
                 raise
             return
-        documents = {document["_id"]: document for document in found}
         for key, future in futures.items():
             if not future.done():
                 future.set_result(documents.get(key))
+
+
+async def documents_by_id(collection: Collection, keys: Sequence[str]) -> Mapping[str, Document]:
+    """In one read, those that are there; of MAX_KEYS keys at most. Raises PyMongoError."""
+    if len(keys) == 1:  # which needs no plan
+        found = await collection.find({"_id": keys[0]}, limit=-1).to_list()
+    else:
+        found = await collection.find({"_id": {"$in": keys}}, batch_size=MAX_KEYS + 1).to_list()
+    return {document["_id"]: document for document in found}
 
 
 def _fail(future: "asyncio.Future[Document | None]", error: BaseException) -> None:

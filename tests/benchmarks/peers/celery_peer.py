@@ -11,7 +11,7 @@ from kombu import Queue
 from tests.benchmarks.peers.asking import measured_windowed
 from tests.benchmarks.peers.role import Servers, commands_from_stdin, play
 from tests.benchmarks.peers.store import SyncStore, create_tables
-from tests.benchmarks.peers.view import SyncView, shown
+from tests.benchmarks.peers.view import SyncView, create_indexes, shown
 
 PROCESSES = "2"
 HANDLE, PROJECT, GET_USER = "handle_command", "project_event", "get_user_by_id"
@@ -67,6 +67,7 @@ class _Tasks:
 
 def prepare(servers: Servers) -> None:
     create_tables(servers.postgres)
+    create_indexes(servers.mongo)
 
 
 def publish(servers: Servers) -> None:

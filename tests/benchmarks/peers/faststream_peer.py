@@ -9,7 +9,7 @@ from faststream.rabbit import Channel, ExchangeType, QueueType, RabbitBroker, Ra
 from tests.benchmarks.peers.asking import measured
 from tests.benchmarks.peers.role import Servers, commands_from_stdin, play
 from tests.benchmarks.peers.store import AsyncStore, create_tables
-from tests.benchmarks.peers.view import AsyncView, shown
+from tests.benchmarks.peers.view import AsyncView, create_indexes, shown
 
 PREFETCH = 32
 COMMANDS = RabbitQueue("commands", queue_type=QueueType.QUORUM, durable=True)
@@ -20,6 +20,7 @@ QUERIES = RabbitQueue("queries", durable=True)
 
 def prepare(servers: Servers) -> None:
     create_tables(servers.postgres)
+    create_indexes(servers.mongo)
     uvloop.run(_declare(servers))
 
 

@@ -11,7 +11,7 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractRobus
 
 from tests.benchmarks.peers.role import Servers, commands_from_stdin, play
 from tests.benchmarks.peers.store import AsyncStore, create_tables
-from tests.benchmarks.peers.view import AsyncView
+from tests.benchmarks.peers.view import AsyncView, create_indexes
 
 PREFETCH = 32
 WINDOW = 500
@@ -19,6 +19,7 @@ WINDOW = 500
 
 def prepare(servers: Servers) -> None:
     create_tables(servers.postgres)
+    create_indexes(servers.mongo)
     uvloop.run(_declare(servers))
 
 

@@ -95,6 +95,7 @@ def record(session: Session, command_id: str, type_: str, body: dict[str, Any]) 
             "aggregateid": user.user_id,
             "aggregateversion": user.version,
             "time": now.isoformat(),
+            "causationid": command_id,
             "data": data,
         }
     )

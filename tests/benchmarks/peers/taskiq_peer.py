@@ -13,7 +13,7 @@ from taskiq_aio_pika import AioPikaBroker, Exchange, Queue
 
 from tests.benchmarks.peers.role import Servers, commands_from_stdin, play, servers
 from tests.benchmarks.peers.store import AsyncStore, create_tables
-from tests.benchmarks.peers.view import AsyncView
+from tests.benchmarks.peers.view import AsyncView, create_indexes
 
 PREFETCH = 32
 HANDLE, PROJECT = "handle_command", "project_event"
@@ -58,6 +58,7 @@ def _broker(of: Servers, queue: str) -> AioPikaBroker:
 
 def prepare(of: Servers) -> None:
     create_tables(of.postgres)
+    create_indexes(of.mongo)
 
 
 async def publish(_servers: Servers) -> None:

@@ -55,7 +55,8 @@ async def _ours(session: Session) -> Seen:
     await ours.reset()
     users = creates(USERS, session.label("rpc"))
     await drain(ours, users)
-    env = os.environ | _plan(session, [user.user_id for user in users])
+    scale = session.scale
+    env = os.environ | _plan([user.user_id for user in users], scale.serial, scale.parallel)
     env |= {"BENCH_AMQP_URL": client_env(session.servers.layout)["CQRS_AMQP_URL"]}
     argv = [sys.executable, "-m", "tests.benchmarks.our_asker"]
     asker = await asyncio.create_subprocess_exec(*argv, cwd=ROOT, env=env, stdout=asyncio.subprocess.PIPE)
@@ -75,16 +76,19 @@ async def _peer(session: Session, peer: Peer) -> Seen:
     documents = [{"_id": id_, **common, "created_at": now, "updated_at": now} for id_ in ids]
     await peer.stores.documents["users"].insert_many(documents)
     await peer.serve(QUEUES[peer.name])
+    scale = session.scale
+    serial, parallel = scale.peer_serial, scale.peer_parallel
+    if peer.name == "echo":  # its percentiles are compared with ours
+        serial, parallel = scale.serial, scale.parallel
     try:
-        return _read(await peer.run("ask", env=_plan(session, ids)))
+        return _read(await peer.run("ask", env=_plan(ids, serial, parallel)))
     finally:
         await peer.stop()
 
 
-def _plan(session: Session, ids: list[str]) -> Mapping[str, str]:
+def _plan(ids: list[str], serial: int, parallel: int) -> Mapping[str, str]:
     """What `peers/asking.py` reads."""
-    scale = session.scale
-    return {"BENCH_USERS": " ".join(ids), "BENCH_SERIAL": str(scale.serial), "BENCH_PARALLEL": str(scale.parallel)}
+    return {"BENCH_USERS": " ".join(ids), "BENCH_SERIAL": str(serial), "BENCH_PARALLEL": str(parallel)}
 
 
 def _read(output: str) -> Seen:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.benchmarks.figures import FIGURES, lines, measured, ratio, shown, to_best_of
+from tests.benchmarks.figures import FIGURES, lines, measured, ratio, shown, to_best_of, unmeasured
 from tests.benchmarks.report import as_json
 from tests.benchmarks.scale import Scale
 
@@ -88,6 +88,14 @@ def test_the_names_are_those_that_were_agreed() -> None:
 def test_what_was_not_measured_has_no_line() -> None:
     only = {name: values for name, values in SAMPLES.items() if name.startswith("rpc.")}
     assert [line.partition(" ")[0] for line in lines(only)] == [name for name in NAMES if name.startswith("rpc_")]
+
+
+def test_a_figure_that_its_section_did_not_give_is_named() -> None:
+    without = {name: values for name, values in SAMPLES.items() if name != "drain_creates.celery.rate"}
+    assert unmeasured(SAMPLES, ["drain", "latency", "cpu", "rpc", "rebuild", "memory", "growth"]) == []
+    assert unmeasured(without, ["drain", "rpc"]) == ["drain_creates_vs_celery"]
+    assert unmeasured(without, ["rpc"]) == []
+    assert unmeasured({}, ["cpu", "growth"]) == ["drain_1m_users_vs_10k", "cpu_per_command_1000_vs_200"]
 
 
 def test_a_ratio_compares_within_a_round_and_not_medians() -> None:

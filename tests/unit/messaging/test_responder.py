@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from prometheus_client import CollectorRegistry
@@ -7,14 +7,21 @@ from prometheus_client import CollectorRegistry
 from shared.messaging.envelope import Delivery, Envelope
 from shared.messaging.metrics import MessagingMetrics
 from shared.messaging.reply import Reply
-from shared.messaging.responder import RequestHandler, Responder
+from shared.messaging.responder import JOINT_CALLS, JOINT_SECONDS, JointHandler, RequestHandler, Responder
 from tests.support.fake_broker import FakeBroker, FakeReplier
 
 
 class Answering:
     """A responder at work on a fake broker."""
 
-    def __init__(self, handler: RequestHandler, *, max_concurrent: int = 256, drain_seconds: float = 10.0) -> None:
+    def __init__(
+        self,
+        handler: RequestHandler,
+        *,
+        joint: JointHandler | None = None,
+        max_concurrent: int = 256,
+        drain_seconds: float = 10.0,
+    ) -> None:
         self.registry = CollectorRegistry()
         self.broker = FakeBroker()
         self.broker.declare_queue("queries")
@@ -25,6 +32,7 @@ class Answering:
             self.consumer,
             self.replier,
             handler,
+            joint=joint,
             max_concurrent=max_concurrent,
             drain_seconds=drain_seconds,
             metrics=MessagingMetrics(self.registry),
@@ -198,3 +206,99 @@ async def test_what_takes_too_long_on_stop_is_left_for_another() -> None:
         await asyncio.sleep(0.02)
 
     assert [delivery.redelivered for delivery in answering.broker.messages("queries")] == [True]
+
+
+class Together:
+    """Takes what begins with "j", and echoes it; keeps what it was asked at once."""
+
+    def __init__(self, seconds: float = 0.0, error: Exception | None = None) -> None:
+        self.calls: list[list[bytes]] = []
+        self.under_way = self.most = 0
+        self._seconds = seconds
+        self._error = error
+
+    def takes(self, request: Delivery) -> bool:
+        return request.body.startswith(b"j")
+
+    async def answer(self, requests: Sequence[Delivery]) -> Sequence[Reply | None]:
+        self.calls.append([request.body for request in requests])
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        await asyncio.sleep(self._seconds)
+        self.under_way -= 1
+        if self._error:
+            raise self._error
+        return [None if b"left" in request.body else Reply(type="Joint", body=request.body) for request in requests]
+
+
+async def test_what_may_be_is_answered_together_and_what_is_left_alone() -> None:
+    joint = Together()
+    answering = Answering(echo, joint=joint)
+    for body in (b"j1", b"a", b"j-left", b"j2"):
+        answering.ask(body)
+    async with running(answering):
+        await answering.settled()
+
+    assert joint.calls == [[b"j1", b"j-left", b"j2"]]
+    kinds = {sent.correlation_id: sent.type for sent in answering.replier.sent}
+    assert kinds == {"j1": "Joint", "j2": "Joint", "a": "Answer", "j-left": "Answer"}
+
+
+async def test_what_arrives_while_joint_calls_are_under_way_gathers_for_the_next() -> None:
+    joint = Together(seconds=0.02)
+    async with running(Answering(echo, joint=joint)) as answering:
+        for number in range(20):
+            answering.ask(f"j{number}".encode())
+            await asyncio.sleep(0.001)
+        await answering.settled()
+
+    assert len(answering.answers) == 20
+    assert joint.most == JOINT_CALLS
+    assert len(joint.calls) < 10
+
+
+async def test_when_a_joint_call_fails_each_is_answered_alone() -> None:
+    async with running(Answering(echo, joint=Together(error=RuntimeError("a bug")))) as answering:
+        for body in (b"j1", b"j2"):
+            answering.ask(body)
+        await answering.settled()
+
+    assert sorted(answering.answers) == [("j1", b"j1"), ("j2", b"j2")]
+    assert answering.dropped("failed") == 0
+
+
+async def test_a_joint_call_that_takes_too_long_is_given_up() -> None:
+    async with running(Answering(echo, joint=Together(seconds=3600))) as answering:
+        answering.ask(b"j1")
+        await answering.settled()
+
+    assert [sent.type for sent in answering.replier.sent] == ["Answer"]
+
+
+async def test_a_request_with_little_time_left_does_not_wait_for_others() -> None:
+    joint = Together()
+    async with running(Answering(echo, joint=joint)) as answering:
+        answering.ask(b"j1", expiration_ms=round(1000 * JOINT_SECONDS))
+        await answering.settled()
+
+    assert (joint.calls, answering.answers) == ([], [("j1", b"j1")])
+
+
+async def test_nobody_is_answered_together_at_an_address_that_is_not_allowed() -> None:
+    joint = Together()
+    async with running(Answering(echo, joint=joint)) as answering:
+        answering.ask(b"j1", reply_to="queries")
+        await answering.settled()
+
+    assert (joint.calls, answering.answers) == ([], [])
+    assert answering.dropped("reply_to_refused") == 1
+
+
+async def test_what_had_gathered_is_answered_on_stop() -> None:
+    joint = Together(seconds=0.02)
+    async with running(Answering(echo, joint=joint)) as answering:
+        for number in range(10):
+            answering.ask(f"j{number}".encode())
+            await asyncio.sleep(0.001)
+
+    assert len(answering.answers) == 10

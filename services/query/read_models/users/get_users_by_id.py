@@ -1,0 +1,85 @@
+"""Many `GetUserById` at once, as long as they are ordinary: one read, and no models in between."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from services.query.freshness.demand import MAX_STALENESS_HEADER, MAX_WAIT_HEADER, TOKEN_HEADER
+from services.query.freshness.recency import Recency
+from services.query.generation_guard import GenerationGuard
+from services.query.metrics import QueryMetrics
+from services.query.mongo.document_loader import DocumentLoader
+from services.query.read_models.users.view import is_visible, user_answer_json
+from shared.contracts.answer import ANSWER_TYPE, ErrorCode
+from shared.contracts.live import SUBSCRIBE_HEADER
+from shared.contracts.queries import GetUserById
+from shared.messaging.codec import UndecodableBodyError, decode_json
+from shared.messaging.envelope import Delivery
+from shared.messaging.reply import Reply
+
+MAX_BODY = 256
+OF_ITS_OWN = frozenset((TOKEN_HEADER, MAX_WAIT_HEADER, MAX_STALENESS_HEADER, SUBSCRIBE_HEADER))
+"""Headers that ask for more than an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    reply: Reply
+    status: str
+
+
+class GetUsersById:
+    """A JointHandler: the answers are those of `GetUserByIdHandler`. What asks for more, or is wrong, it leaves."""
+
+    def __init__(self, users: DocumentLoader, recency: Recency, guard: GenerationGuard, metrics: QueryMetrics) -> None:
+        self._users = users
+        self._recency = recency
+        self._guard = guard
+        self._metrics = metrics
+
+    def takes(self, request: Delivery) -> bool:
+        return (
+            request.type == GetUserById.type
+            and len(request.body) <= MAX_BODY
+            and not request.content_encoding
+            and (not request.headers or OF_ITS_OWN.isdisjoint(request.headers))
+            and not self._recency.holds_back
+        )
+
+    async def answer(self, requests: Sequence[Delivery]) -> Sequence[Reply | None]:
+        """Raises PyMongoError."""
+        asked = [_user_id(request) for request in requests]
+        found = await self._guard.read(lambda: self._find({user_id for user_id in asked if user_id is not None}))
+        self._count(requests, asked, found)
+        return [None if user_id is None else found[user_id].reply for user_id in asked]
+
+    async def _find(self, user_ids: set[str]) -> Mapping[str, _Found]:
+        """What is known of the read model's progress before the reading holds for what is read."""
+        complete_until = await self._recency.complete_until()
+        documents = await self._users.load_all(list(user_ids)) if user_ids else {}
+        found = {}
+        for user_id in user_ids:
+            document = documents.get(user_id)
+            body = user_answer_json(document, complete_until)
+            status = "ok" if is_visible(document) else ErrorCode.USER_NOT_FOUND
+            found[user_id] = _Found(Reply(type=ANSWER_TYPE, body=body), status)
+        return found
+
+    def _count(self, requests: Sequence[Delivery], asked: Sequence[str | None], found: Mapping[str, _Found]) -> None:
+        now, seconds = time.monotonic(), self._metrics.query_seconds.labels(GetUserById.type)
+        for request, user_id in zip(requests, asked, strict=True):
+            if user_id is not None:
+                seconds.observe(now - request.received_at)
+        for status, number in Counter(found[user_id].status for user_id in asked if user_id is not None).items():
+            self._metrics.queries.labels(GetUserById.type, status).inc(number)
+
+
+def _user_id(request: Delivery) -> str | None:
+    """Whom it asks for; None when it is malformed."""
+    try:
+        return GetUserById.model_validate(decode_json(request.body)).user_id
+    except (UndecodableBodyError, ValidationError):
+        return None
