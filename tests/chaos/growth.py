@@ -22,7 +22,9 @@ WARM_UP_SECONDS = 120.0
 APART_SECONDS = 60.0
 """Two samples that are compared are at least that far apart: closer, noise looks like a steep slope."""
 ENOUGH_SECONDS = 480.0
-"""Of one part's lives, warm-ups left out, before a slope is taken for one."""
+"""Of a life, its warm-up left out, before it is judged. A process that stands by and takes over grows to its size once
+more when it does, whatever its age; in a short life that step is most of what is seen.
+"""
 FIGURES = {
     "process_resident_memory_bytes": "memory",
     "process_open_fds": "descriptors",
@@ -98,12 +100,9 @@ class Growth:
         """Per hour: the median of the slopes between any two samples of one life (Theil-Sen, within each life).
 
         The median is not moved by single samples that fell into a burst, nor by the jump between two lives. None when
-        the lives, each without its warm-up, are too short taken together.
+        no life is long enough.
         """
-        lives = [judged(life) for life in self.lives[part].values()]
-        if sum(life[-1].at - life[0].at for life in lives if life) < ENOUGH_SECONDS:
-            return None
-        slopes = [slope for life in lives for slope in _slopes(life, figure)]
+        slopes = [slope for life in self._long_lives(part) for slope in _slopes(life, figure)]
         return statistics.median(slopes) * 3600 if slopes else None
 
     def certainty(self, part: str, figure: str) -> float:
@@ -112,8 +111,8 @@ class Growth:
         Hirsch, Slack, Smith: Techniques of trend analysis for monthly water quality data (1982).
         """
         score = variance = 0.0
-        for life in self.lives[part].values():
-            values = [sample.figures[figure] for sample in judged(life)]
+        for life in self._long_lives(part):
+            values = [sample.figures[figure] for sample in life]
             count = len(values)
             score += sum((later > earlier) - (later < earlier) for earlier, later in combinations(values, 2))
             variance += count * (count - 1) * (2 * count + 5) / 18
@@ -121,14 +120,18 @@ class Growth:
 
     def is_steady(self, part: str, figure: str) -> bool:
         """Whether it grew from each quarter of a life to the next; for each of them the median life is asked."""
-        lives = [judged(life) for life in self.lives[part].values()]
-        rises = [list(_rises(life, figure)) for life in lives if len(life) >= ENOUGH_SAMPLES]
+        rises = [list(_rises(life, figure)) for life in self._long_lives(part) if len(life) >= ENOUGH_SAMPLES]
         usual = [statistics.median(of_each) for of_each in zip(*rises, strict=True)]
         return bool(usual) and min(usual) > STEADY * sum(usual) > 0
 
+    def _long_lives(self, part: str) -> list[list[Sample]]:
+        """Without their warm-up."""
+        lives = [judged(life) for life in self.lives[part].values()]
+        return [life for life in lives if life and life[-1].at - life[0].at >= ENOUGH_SECONDS]
+
     def table(self) -> Iterator[str]:
         """A line for each part: its longest life, without its warm-up, in quarters (a step is seen from a slope), and
-        the slopes.
+        the slopes; then how many lives of each service were long enough to be judged.
         """
         yield f"{'part':<12}{'lives':>6}{'minutes':>9}  {'RSS MB':<25}{'descriptors':<17}{'tasks':<17}per hour"
         for part, lives in sorted(self.lives.items()):
@@ -149,6 +152,14 @@ class Growth:
             )
             minutes = (shown[-1].at - shown[0].at) / 60
             yield f"{part:<12}{len(lives):>6}{minutes:>9.1f}  {columns}{per_hour}"
+        long = {
+            service: sum(len(self._long_lives(part)) for part in self.lives if part.startswith(service))
+            for service in SERVICES
+        }
+        enough = (WARM_UP_SECONDS + ENOUGH_SECONDS) / 60
+        yield f"judged, for they lived {enough:.0f} minutes: " + ", ".join(
+            f"{count} of {s}" for s, count in long.items()
+        )
 
 
 def judged(life: Sequence[Sample]) -> list[Sample]:

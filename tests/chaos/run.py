@@ -11,7 +11,7 @@ import aiohttp
 
 from deploy.native.stack import NativeStack
 from tests.chaos.chaos_stack import World, world_on
-from tests.chaos.faults.catalogue import Make
+from tests.chaos.faults.catalogue import ENDS_LIVES, Make
 from tests.chaos.faults.fault import Fault
 from tests.chaos.growth import Growth
 from tests.chaos.history import History
@@ -26,6 +26,7 @@ from tests.chaos.writer import Writer
 TAIL_SECONDS = 1.0
 SHARE_ALONE = 0.7
 """Of the time; what is left is for faults mixed, also when not every class was hit alone."""
+LONG_MINUTES = 25.0
 FINISH_SECONDS = 60.0
 MIXED = 2
 WRITERS, READERS = 3, 2
@@ -108,20 +109,25 @@ class _Schedule:
         self._growth = growth
         self._ends = ends
         self._rng = Random(f"schedule {plan.seed}")
+        self._struck: set[str] = set()
 
     async def run(self) -> None:
-        """Every class alone, in an order of the seed's, then mixtures.
+        """Every class alone, in an order of the seed's, then mixtures. In a long run classes that end processes come
+        first: so there are lives that are long enough to see whether they grow.
 
         Ends early when the system doesn't recover, or a fault can't be made: a process has died by itself, say.
         """
         await recovered(self._world, self._history)
         names = list(self._plan.faults)
         self._rng.shuffle(names)
+        if self._plan.minutes >= LONG_MINUTES:
+            names.sort(key=lambda name: not name.startswith(ENDS_LIVES))
         mixed_from = time.monotonic() + (self._ends - time.monotonic()) * (SHARE_ALONE if self._plan.mixed else 1)
         try:
             for name in names:
                 if time.monotonic() > mixed_from:
                     break
+                self._struck.add(name)
                 await self._together([self._plan.faults[name](self._rng)])
             while self._plan.mixed and time.monotonic() < self._ends:
                 await self._together(self._mixture())
@@ -131,14 +137,17 @@ class _Schedule:
             self._ledger.violations.append(Violation("every fault can be made and undone", [repr(error)]))
 
     def _mixture(self) -> list[Fault]:
-        """Faults of different targets; those of services first, for the first is healed last: with its servers back."""
+        """Faults of different targets, such first as did not strike yet. Those of services go first, for the
+        first is healed last: with its servers back.
+        """
         chosen: dict[str, Fault] = {}
         names = list(self._plan.faults)
-        for name in self._rng.sample(names, len(names)):
+        for name in sorted(self._rng.sample(names, len(names)), key=self._struck.__contains__):
             fault = self._plan.faults[name](self._rng)
             chosen.setdefault(fault.target, fault)
             if len(chosen) == MIXED:
                 break
+        self._struck |= {fault.name for fault in chosen.values()}
         return sorted(chosen.values(), key=lambda fault: fault.target not in SERVICES)
 
     async def _together(self, faults: Sequence[Fault]) -> None:
@@ -154,6 +163,11 @@ class _Schedule:
         self._history.note("healed", name=name)
         try:
             seconds, late = await recovered(self._world, self._history)
+            works_since = time.monotonic()
+            for fault in faults:
+                if (came_of_it := await fault.answer(self._world)) is not None:
+                    self._history.note("answered", name=fault.name, came_of_it=came_of_it)
+            seconds += time.monotonic() - works_since
         except NotRecoveredError as error:
             raise NotRecoveredError(f"{name}: {error}") from None
         self._history.note("recovered", name=name, seconds=round(seconds, 2))

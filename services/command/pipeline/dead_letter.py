@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +14,17 @@ HANDLER_FAILED = "handler_failed"
 MAX_DETAIL = 2000
 MAX_DEPTH = 32
 LARGEST_INTEGER = 2**63
+OF_ITS_WAY = frozenset(
+    {
+        # The sender's, new each time that he sends it; `expiration` is taken off by the broker when it dead-letters.
+        *("timestamp", "expiration", "traceparent", "tracestate"),
+        # The broker's, new with each delivery (https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling).
+        *("x-delivery-count", "x-acquired-count", "x-death"),
+        # Of who sends it to the queue `dead-letters`.
+        *("dead-letter-reason", "dead-letter-detail", "dead-letter-queue"),
+    }
+)
+"""Properties and headers in which two deliveries of one message may differ; and `x-first-death-…`, `x-last-death-…`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,17 +43,19 @@ class DeadLetter:
     properties: Mapping[str, Any]
     headers: Mapping[str, Any]
     body: bytes
-    redelivered: bool
     attempts: int = 1
     fingerprint: bytes = field(init=False)
-    """Equal for two deliveries of one message."""
+    """Equal for whatever comes of one message in one queue: its deliveries, before and after others took it over, and
+    the same sent again. Over all that a redrive would send, but for what tells of its way; not over the reason, which
+    another release of the service may see otherwise.
+    """
 
     def __post_init__(self) -> None:
-        digest = hashlib.sha256()
-        for part in (self.queue, self.routing_key, self.type or "", self.message_id or "", self.reason):
-            digest.update(part.encode() + b"\0")
-        digest.update(self.body)
-        object.__setattr__(self, "fingerprint", digest.digest())
+        properties = {name: value for name, value in self.properties.items() if name not in OF_ITS_WAY}
+        headers = {name: value for name, value in self.headers.items() if not is_of_its_way(name)}
+        place = [self.queue, self.exchange, self.routing_key]
+        head = json.dumps([*place, self.type, self.message_id, properties, headers], sort_keys=True)
+        object.__setattr__(self, "fingerprint", hashlib.sha256(head.encode() + b"\0" + self.body).digest())
 
 
 def dead_letter(
@@ -75,9 +89,12 @@ def dead_letter(
         properties={key: representable(value) for key, value in properties.items() if value is not None},
         headers=representable(delivery.headers),
         body=delivery.body,
-        redelivered=delivery.redelivered,
         attempts=attempts,
     )
+
+
+def is_of_its_way(header: str) -> bool:
+    return header in OF_ITS_WAY or header.startswith(("x-first-death-", "x-last-death-"))
 
 
 def storable(text: str) -> str:

@@ -1,11 +1,12 @@
 """Messages that could not be processed, kept with their reason until an operator redrives or drops them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Boolean, bindparam, exists, func, insert, select, update
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import func
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.command.pipeline.dead_letter import DeadLetter
@@ -29,32 +30,23 @@ COLUMNS = (
     "last_seen",
 )
 
-_arrived = (
-    unnested(dead_letters, *COLUMNS)
-    .add_columns(func.unnest(bindparam("all_redelivered", type_=ARRAY(Boolean))).label("redelivered"))
-    .cte("arrived")
-)
-_known = (
-    update(dead_letters)
-    .values(last_seen=_arrived.c.last_seen, attempts=dead_letters.c.attempts + _arrived.c.attempts)
-    .where(_arrived.c.redelivered, dead_letters.c.fingerprint == _arrived.c.fingerprint)
-    .returning(dead_letters.c.fingerprint)
-    .cte("known")
-)
-ADD = (
-    insert(dead_letters)
-    .from_select(
-        COLUMNS,
-        select(*(_arrived.c[name] for name in COLUMNS)).where(
-            ~exists().where(_known.c.fingerprint == _arrived.c.fingerprint)
-        ),
-    )
-    .returning(dead_letters.c.id)
+_add = insert(dead_letters).from_select(COLUMNS, unnested(dead_letters, *COLUMNS))
+ADD = _add.on_conflict_do_update(
+    index_elements=[dead_letters.c.fingerprint],
+    set_={
+        # Another release may have found something else wrong: the last word counts.
+        "reason": _add.excluded.reason,
+        "detail": _add.excluded.detail,
+        "attempts": dead_letters.c.attempts + _add.excluded.attempts,
+        # Of two processes the one with the slower clock may be the later one.
+        "first_seen": func.least(dead_letters.c.first_seen, _add.excluded.first_seen),
+        "last_seen": func.greatest(dead_letters.c.last_seen, _add.excluded.last_seen),
+    },
 )
 
 
 async def add(connection: AsyncConnection, letters: Sequence[DeadLetter], now: datetime) -> None:
-    """One row for each. A redelivery of one that is there (we died between commit and ack) is noted on its row."""
+    """A row for each message. One that is there already, whoever buried it, is the same letter, seen once more."""
     if not letters:
         return
     rows = [
@@ -73,8 +65,17 @@ async def add(connection: AsyncConnection, letters: Sequence[DeadLetter], now: d
             letter.attempts,
             now,
             now,
-            letter.redelivered,
         )
-        for letter in letters
+        for letter in _one_of_each(letters)
     ]
-    await connection.execute(ADD, in_columns((*COLUMNS, "redelivered"), rows))
+    await connection.execute(ADD, in_columns(COLUMNS, rows))
+
+
+def _one_of_each(letters: Sequence[DeadLetter]) -> Iterable[DeadLetter]:
+    """In the order in which they came first: `ON CONFLICT` can't touch a row twice in one statement."""
+    found: dict[bytes, DeadLetter] = {}
+    for letter in letters:
+        earlier = found.get(letter.fingerprint)
+        attempts = letter.attempts + (earlier.attempts if earlier else 0)
+        found[letter.fingerprint] = replace(letter, attempts=attempts)
+    return found.values()

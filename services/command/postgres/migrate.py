@@ -14,8 +14,13 @@ async def migrate(connection: AsyncConnection) -> None:
 
 
 def _upgrade(connection: Connection) -> None:
+    command.upgrade(config_for(connection), "head")
+
+
+def config_for(connection: Connection) -> Config:
+    """What alembic's own commands need, to work in this connection's transaction."""
     config = Config()
     config.set_main_option("script_location", SCRIPTS)
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    return config

@@ -108,5 +108,5 @@ dead_letters = Table(
     Column("attempts", Integer, nullable=False),
     Column("first_seen", DateTime(timezone=True), nullable=False),
     Column("last_seen", DateTime(timezone=True), nullable=False),
-    Index("dead_letters_fingerprint", "fingerprint"),
+    UniqueConstraint("fingerprint", name="dead_letters_fingerprint_unique"),
 )

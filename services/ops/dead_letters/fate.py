@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.ops.dead_letters.letter import DeadLetter
@@ -70,12 +70,14 @@ class FateWatch:
 
     async def _came_back(self) -> dict[str, Any] | None:
         columns, letter = dead_letters.c, self._letter
-        query = select(columns.id, columns.reason, columns.detail).where(
+        anew = and_(
             columns.id > self._newest_id,
             columns.message_id.is_not_distinct_from(letter.message_id),
             func.coalesce(columns.type, "") == (letter.type or ""),
             columns.body == letter.body,
         )
+        before_it_was_removed = and_(columns.id == letter.id, columns.attempts > letter.attempts)
+        query = select(columns.id, columns.reason, columns.detail).where(or_(anew, before_it_was_removed))
         async with self._engine.connect() as connection:
             row = (await connection.execute(query.limit(1))).one_or_none()
         return None if row is None else {"id": row.id, "reason": row.reason, "detail": row.detail}

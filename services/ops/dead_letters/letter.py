@@ -6,7 +6,8 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """A row of `dead_letters`.
+    """A row of `dead_letters`: one message that failed in one queue, `attempts` times between `first_seen` and
+    `last_seen`; reason and detail are those of the last time.
 
     `queue` is where it failed, `exchange` and `routing_key` where it was published. What JSON lacks stands in
     `properties` and `headers` as `{"$bytes": base64}` and the like (see restoring.py).
@@ -30,10 +31,13 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Letters with one reason and type; `oldest` is when the first of them was first seen, `newest` the last one."""
+    """Letters with one reason and type; `attempts` is how often they failed, all together, `oldest` when the first of
+    them was first seen, `newest` when one was last seen.
+    """
 
     reason: str
     type: str | None
     count: int
+    attempts: int
     oldest: datetime
     newest: datetime

@@ -21,7 +21,12 @@ class DeadLetterStore:
         columns = dead_letters.c
         query = (
             select(
-                columns.reason, columns.type, func.count(), func.min(columns.first_seen), func.max(columns.last_seen)
+                columns.reason,
+                columns.type,
+                func.count(),
+                func.sum(columns.attempts),
+                func.min(columns.first_seen),
+                func.max(columns.last_seen),
             )
             .where(selection.condition())
             .group_by(columns.reason, columns.type)

@@ -23,12 +23,13 @@ MAX_TOLD = 10
 def groups_table(groups: Sequence[Group]) -> RenderableType:
     if not groups:
         return Text("no dead letters", style="dim")
-    table = _table("reason", "type", "count", "oldest", "newest")
+    table = _table("reason", "type", "count", "attempts", "oldest", "newest")
     for group in groups:
         table.add_row(
             Text(printable(group.reason), style="yellow"),
             Text(_name(group.type)),
             str(group.count),
+            str(group.attempts),
             _time(group.oldest),
             _time(group.newest),
         )
@@ -44,7 +45,7 @@ def groups_json(groups: Sequence[Group]) -> dict[str, Any]:
 def letters_table(letters: Sequence[DeadLetter]) -> RenderableType:
     if not letters:
         return Text("no dead letters", style="dim")
-    table = _table("id", "reason", "type", "queue", "key", "attempts", "last seen", "detail")
+    table = _table("id", "reason", "type", "queue", "key", "attempts", "first seen", "last seen", "detail")
     for letter in letters:
         table.add_row(
             str(letter.id),
@@ -53,6 +54,7 @@ def letters_table(letters: Sequence[DeadLetter]) -> RenderableType:
             Text(printable(letter.queue)),
             Text(printable(letter.routing_key)),
             str(letter.attempts),
+            _time(letter.first_seen),
             _time(letter.last_seen),
             Text(printable(letter.detail), style="dim"),
         )

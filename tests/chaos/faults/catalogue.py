@@ -17,7 +17,7 @@ from tests.chaos.faults.kill_service import KillService
 from tests.chaos.faults.lost_reply import LostReply
 from tests.chaos.faults.network import EFFECTS, Network
 from tests.chaos.faults.postgres import BackendsTerminated, ConnectionsExhausted, LongLock
-from tests.chaos.faults.queues_deleted import REQUESTS, EmptyProjectionQueueDeleted, QueuesDeleted
+from tests.chaos.faults.queues_deleted import REQUESTS, EmptyQueueDeleted, ProjectionQueuesDeleted, QueuesDeleted
 from tests.chaos.faults.server_down import PostgresImmediateRestart, ServerKilled, ServerRestarted
 from tests.chaos.faults.step_down import StepDown
 from tests.chaos.faults.suspend import Suspend
@@ -27,6 +27,8 @@ from tests.support.wrong_clock import why_no_wrong_clock
 
 Make = Callable[[Random], Fault]
 SERVERS = ("rabbitmq", "postgres", "mongo")
+EMPTY_QUEUES = {"command": "commands.", "dead-letter": "dead-letters", "status": "projections.command_status"}
+"""What is in these can't be had again: kind → what the names of such queues begin with."""
 POINTS = {
     "command": ("before-commit", "after-commit", "before-ack", "before-clear"),
     "query": ("before-write", "before-ack"),
@@ -56,7 +58,11 @@ CATALOGUE: dict[str, Make] = {
     **{f"broker-{alarm}-alarm": partial(BrokerAlarm, f"broker-{alarm}-alarm", alarm) for alarm in LIMITS},
     "broker-events-unbound": partial(EventsUnbound, "broker-events-unbound"),
     "broker-request-queues-deleted": partial(QueuesDeleted, "broker-request-queues-deleted", REQUESTS),
-    "broker-empty-queue-deleted": partial(EmptyProjectionQueueDeleted, "broker-empty-queue-deleted"),
+    "broker-queue-deleted": partial(ProjectionQueuesDeleted, "broker-queue-deleted"),
+    **{
+        f"broker-empty-{kind}-queue-deleted": partial(EmptyQueueDeleted, f"broker-empty-{kind}-queue-deleted", begins)
+        for kind, begins in EMPTY_QUEUES.items()
+    },
     **{
         f"network-{effect}-{server}": partial(Network, f"network-{effect}-{server}", server, effect)
         for effect in EFFECTS
@@ -68,28 +74,24 @@ CATALOGUE: dict[str, Make] = {
     **{f"stream-{effect}": partial(StreamFault, f"stream-{effect}", effect) for effect in STREAM_EFFECTS},
 }
 
+ENDS_LIVES = ("kill-command", "kill-query", "clock-skew-")
+"""What the names of the classes begin with after which processes of the services are new ones."""
 SMALL_DISKS = "disk-full-"
 """What the names of the classes begin with that need small disks."""
 NEEDS: dict[str, Callable[[], str | None]] = {"clock-skew-": why_no_wrong_clock, SMALL_DISKS: why_no_small_disk}
 """Beginning of names → why these can't be made here; None where they can."""
-
-ON_REQUEST: dict[str, Make] = {
-    "broker-queue-deleted": partial(QueuesDeleted, "broker-queue-deleted", ["projections.users"]),
-}
-"""Only when FAULTS names them: the README says why."""
 
 
 def chosen(names: Sequence[str]) -> dict[str, Make]:
     """Those whose name begins with one of `names`, without those that begin with what follows a `-`; all of CATALOGUE
     where none is named. Raises ValueError where none fits.
     """
-    everything = CATALOGUE | ON_REQUEST
     wanted = tuple(name for name in names if not name.startswith("-"))
     unwanted = tuple(name[1:] for name in names if name.startswith("-"))
     for name in (*wanted, *unwanted):
-        if not any(each.startswith(name) for each in everything):
-            raise ValueError(f"there is no fault {name}: choose from {', '.join(everything)}")
-    among = {each: make for each, make in everything.items() if each.startswith(wanted)} if wanted else CATALOGUE
+        if not any(each.startswith(name) for each in CATALOGUE):
+            raise ValueError(f"there is no fault {name}: choose from {', '.join(CATALOGUE)}")
+    among = {each: make for each, make in CATALOGUE.items() if each.startswith(wanted)} if wanted else CATALOGUE
     return {each: make for each, make in among.items() if not each.startswith(unwanted)}
 
 

@@ -26,6 +26,12 @@ class Fault(Protocol):
         """Undoes it; returns when what was hit works or, if it is a service, has been started."""
         ...
 
+    async def answer(self, world: World) -> str | None:
+        """Does what an operator is told to do about it, once everything works again, and gives what came of it; None
+        where it heals by itself. Raises NotRecoveredError.
+        """
+        ...
+
 
 UNREADY = {
     "command": frozenset({"command"}),
@@ -40,13 +46,16 @@ UNREADY = {
 
 
 class Base:
-    """Name, target and how long; a fault class adds `inject` and `heal`."""
+    """Name, target and how long; a fault class adds `inject` and `heal`, few an `answer`."""
 
     def __init__(self, name: str, target: str, seconds: float) -> None:
         self.name = name
         self.target = target
         self.unready = UNREADY[target]
         self.seconds = seconds
+
+    async def answer(self, world: World) -> str | None:
+        return None
 
 
 def some(rng: Random, parts: list[str]) -> list[str]:

@@ -1,23 +1,29 @@
 """Queues deleted, and declared again by the set-up job."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 from random import Random
 from urllib.parse import quote
 
 import aiohttp
 
+from services.query.bootstrap import READ_MODELS
+from services.query.read_model import FoldedModel
+from shared.messaging.topology import projection_queue
 from tests.chaos.chaos_stack import World
 from tests.chaos.faults.broker_alarm import publishers_blocked
 from tests.chaos.faults.fault import Base
 from tests.chaos.ledger import NOT_REACHED
-from tests.chaos.recovery import queue_names
+from tests.chaos.operator_at_work import verify_and_repair
 
 REQUESTS = ("queries", "event-log", "projection-control")
 """What is in them is asked again by who gets no answer."""
 EMPTY_SECONDS = 7.0
 """The management's numbers are up to 5 s old."""
 PATIENCE_SECONDS = 40.0
+MOST_MODELS = 2
+"""At once: each is verified for some ten seconds afterwards."""
 
 
 class QueuesDeleted(Base):
@@ -34,18 +40,32 @@ class QueuesDeleted(Base):
         await asyncio.to_thread(world.native.set_up)
 
 
-class EmptyProjectionQueueDeleted(Base):
-    """While nobody can publish, once all of it is done: then no event is lost with it."""
+class ProjectionQueuesDeleted(QueuesDeleted):
+    """With events in them that nobody will bring again, and without a queue for those that come meanwhile.
+
+    A later event of the same user shows the gap, and it is healed. Nothing tells of the last event of a user: that is
+    what `cqrs projection verify --repair` is for, which the operator is told to run for each of these read models.
+    """
 
     def __init__(self, name: str, rng: Random) -> None:
+        folded = [model.name for model in READ_MODELS if isinstance(model, FoldedModel)]
+        self._models = rng.sample(folded, rng.randint(1, MOST_MODELS))
+        super().__init__(name, [projection_queue(model) for model in self._models], rng)
+
+    async def answer(self, world: World) -> str:
+        return ", ".join([await verify_and_repair(world, model) for model in self._models])
+
+
+class EmptyQueueDeleted(Base):
+    """While nobody can publish, once all of it is done: then nothing is lost with it."""
+
+    def __init__(self, name: str, kind: str, rng: Random) -> None:
         super().__init__(name, "rabbitmq", rng.uniform(0.5, 3))
-        self._rng = rng
+        self._kind = kind
 
     async def inject(self, world: World) -> None:
-        names = await queue_names(world)
-        queue = self._rng.choice(sorted(name for name in names if name.startswith("projections.")))
         async with publishers_blocked(world):
-            if await _is_empty(world, queue):
+            if (queue := await _first_empty(world, self._kind)) is not None:
                 await _delete(world, [queue])
                 await asyncio.to_thread(world.native.set_up)
             else:
@@ -62,16 +82,19 @@ async def _delete(world: World, queues: Sequence[str]) -> None:
                 assert response.status == 204
 
 
-async def _is_empty(world: World, queue: str) -> bool:
-    """Waits until it has been for some seconds, unacknowledged messages included."""
-    empty_for, look = 0.0, 0.5
+async def _first_empty(world: World, kind: str) -> str | None:
+    """The first whose name begins so that has been empty for some seconds, unacknowledged messages included."""
+    empty_for, look = defaultdict[str, float](float), 0.5
     async with aiohttp.ClientSession(world.admin.rabbitmq_api) as api:
         for _ in range(int(PATIENCE_SECONDS / look)):
-            async with api.get(f"/api/queues/cqrs/{quote(queue, safe='')}") as response:
+            async with api.get("/api/queues/cqrs?columns=name,messages") as response:
                 response.raise_for_status()
-                messages = (await response.json()).get("messages")
-            empty_for = empty_for + look if messages == 0 else 0.0
-            if empty_for >= EMPTY_SECONDS:
-                return True
+                counts: dict[str, int | None] = {
+                    queue["name"]: queue.get("messages") for queue in await response.json()
+                }
+            for name, messages in sorted(counts.items()):
+                empty_for[name] = empty_for[name] + look if messages == 0 else 0.0
+                if name.startswith(kind) and empty_for[name] >= EMPTY_SECONDS:
+                    return name
             await asyncio.sleep(look)
-    return False
+    return None

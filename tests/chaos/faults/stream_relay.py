@@ -57,10 +57,10 @@ class StreamRelay:
         return False
 
     async def _session(self) -> None:
-        async with asyncio.timeout(STEP_SECONDS):
-            connection = await aiormq.connect(self._amqp_url)
+        connection = aiormq.Connection(self._amqp_url)
         try:
             async with asyncio.timeout(STEP_SECONDS):
+                await connection.connect()
                 channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
                 await channel.basic_consume(self._source, self._take)
             self._channel = channel

@@ -12,7 +12,7 @@ from random import Random
 
 from deploy.native.stack import NativeStack
 from tests.chaos.faults.calm import Calm
-from tests.chaos.faults.catalogue import CATALOGUE, ON_REQUEST, Make
+from tests.chaos.faults.catalogue import CATALOGUE, Make
 from tests.chaos.history import History
 from tests.chaos.ledger import Violation
 from tests.chaos.mutants.emptied import empty
@@ -106,7 +106,7 @@ def violated(servers: NativeStack, arena: Arena, seed: int, mutant: str | None) 
 
 
 def _faults(arena: Arena) -> Iterator[tuple[str, Make]]:
-    everything: dict[str, Make] = {"calm": _calm, **CATALOGUE, **ON_REQUEST}
+    everything: dict[str, Make] = {"calm": _calm, **CATALOGUE}
     times: Counter[str] = Counter()
     for name in arena.faults:
         times[name] += 1

@@ -106,9 +106,10 @@ def shared_emails(held: Stored) -> Iterator[str]:
 
 
 def wrong_letters(letters: Mapping[str, list[str]], traffic: Traffic, history: History) -> Iterator[str]:
-    """Of poison that was confirmed there is a letter at least, and one at most for each time that it was sent."""
+    """Of poison that was confirmed there is one letter, however often it was sent, delivered or buried; of what was
+    not confirmed one at most, and of all else none.
+    """
     for message_id in letters.keys() | (traffic.poison.keys() & history.confirmed):
         reasons = letters.get(message_id, [])
-        right = set(reasons) == {traffic.poison.get(message_id)} and len(reasons) <= history.sent[message_id]
-        if not right:
+        if reasons != [traffic.poison.get(message_id)] or message_id not in history.sent:
             yield f"{message_id}: {reasons} for {traffic.poison.get(message_id)}"

@@ -15,6 +15,7 @@ from services.command.command_bus import CommandBus
 from services.command.domain.decision import Rejection
 from services.command.handlers.create_user import create_user
 from services.command.handlers.users import Users
+from services.command.pipeline.dead_letter_reception import receive_dead_letter
 from services.command.pipeline.execution import MAX_ATTEMPTS
 from services.command.pipeline.reception import receive_command
 from shared.contracts.commands import CreateUser
@@ -230,13 +231,43 @@ async def test_one_process_sweeps_at_a_time(wired: Parts, sql: asyncpg.Connectio
     assert await sql.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
 
 
-async def test_a_redelivered_dead_letter_is_not_there_twice(wired: Parts, sql: asyncpg.Connection) -> None:
-    """Killed between commit and ack; a message that was really sent twice is there twice."""
+async def test_a_message_is_one_dead_letter_whoever_buries_it_and_however_often(
+    wired: Parts, sql: asyncpg.Connection
+) -> None:
+    """Killed between commit and ack; or taken over, and the sleeper buries its own first delivery after the other."""
     bad = command({"user_id": "alice"})
-    for delivery in (bad, replace(bad, redelivered=True), replace(bad, redelivered=True), bad):
-        await wired.transaction([receive_command(command_bus(), delivery)])
-    rows = await sql.fetch("SELECT attempts FROM dead_letters ORDER BY id")
-    assert [row["attempts"] for row in rows] == [3, 1]
+    again = replace(bad, redelivered=True, headers={"x-delivery-count": 1})
+    for deliveries in ([again], [bad], [bad, again, bad], [replace(bad, headers={"schema-version": 1})]):
+        await wired.transaction([receive_command(command_bus(), delivery) for delivery in deliveries])
+    rows = await sql.fetch("SELECT attempts, first_seen < last_seen AS more_than_once FROM dead_letters ORDER BY id")
+    assert [tuple(row) for row in rows] == [(5, True), (1, False)]
+
+
+async def test_two_processes_that_bury_the_same_at_once_leave_one_letter_of_each(
+    wired: Parts, sql: asyncpg.Connection, service_database: str
+) -> None:
+    bad = [command({"user_id": f"u{number}"}) for number in range(200)]
+    async with parts(service_database) as other:
+        for delivery in bad:
+            wired.broker.put(QUEUE, delivery)
+            other.broker.put(QUEUE, delivery)
+        async with wired.processing(max_batch=7), other.processing(max_batch=11):
+            await eventually(lambda: sql.fetchval("SELECT coalesce(sum(attempts), 0) = 400 FROM dead_letters"))
+    assert await sql.fetchval("SELECT count(*) FROM dead_letters") == 200
+
+
+async def test_a_letter_tells_the_last_reason(wired: Parts, sql: asyncpg.Connection) -> None:
+    """Another release of the service, or the broker, may give up on it for another one."""
+    promote = command({"user_id": "alice"}, "PromoteUser")
+    died = {
+        "x-death": [{"queue": QUEUE, "exchange": "commands", "routing-keys": ["alice"], "reason": "delivery_limit"}]
+    }
+    await wired.transaction([receive_command(command_bus(), promote)])
+    await wired.transaction(
+        [receive_dead_letter(command_bus(), replace(promote, queue="dead-letters", exchange="", headers=died))]
+    )
+    rows = await sql.fetch("SELECT queue, reason, attempts FROM dead_letters")
+    assert [tuple(row) for row in rows] == [(QUEUE, "delivery_limit", 2)]
 
 
 async def test_after_a_lost_connection_to_the_broker_everything_is_done_once(

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from pydantic import SecretStr
@@ -14,6 +15,7 @@ from sqlalchemy.dialects.postgresql.base import ischema_names
 
 from services.command.bootstrap import bootstrap
 from services.command.postgres.engine import postgres_engine
+from services.command.postgres.migrate import config_for
 from services.command.postgres.tables import XID8, metadata
 from services.command.settings import CommandSettings
 from services.command.setup import set_up
@@ -47,6 +49,29 @@ async def test_the_tables_in_the_code_are_those_that_the_migrations_make(
 
     async with postgres_engine(admin_database, application_name="test") as engine, engine.connect() as connection:
         assert await connection.run_sync(differences) == []
+
+
+async def test_letters_that_are_there_twice_become_one_and_no_other_is_lost(fresh_url: str) -> None:
+    await set_up(setup_settings(fresh_url))
+    async with postgres_engine(fresh_url, application_name="test") as engine, engine.begin() as connection:
+        await connection.run_sync(lambda it: command.downgrade(config_for(it), "0002"))
+    sql = await asyncpg.connect(fresh_url.replace("+asyncpg", ""))
+    await sql.execute("""
+        INSERT INTO dead_letters (queue, exchange, routing_key, reason, detail, properties, headers, body, fingerprint,
+            attempts, first_seen, last_seen)
+        SELECT 'commands.0', 'commands', 'alice', 'invalid_message', '', '{}', headers::jsonb, '', fingerprint,
+            attempts, '2026-11-22T00:00Z'::timestamptz + first * interval '1 hour', '2026-11-23'
+        FROM (VALUES
+            (1, 1, '{}', 'a'::bytea), (3, 0, '{"x-delivery-count": 2}', 'a'), (1, 5, '{"schema-version": 9}', 'a'),
+            (1, 4, '{}', 'b'), (1, 6, '{"schema-version": 9}', 'a')
+        ) AS letters (attempts, first, headers, fingerprint)
+    """)
+    await set_up(setup_settings(fresh_url))
+    rows = await sql.fetch("SELECT id, attempts, extract(hour FROM first_seen)::int FROM dead_letters ORDER BY id")
+    kept = await sql.fetchval("SELECT array_agg(id) FROM dead_letters WHERE fingerprint IN ('a', 'b')")
+    await sql.close()
+    assert [tuple(row) for row in rows] == [(1, 4, 0), (3, 2, 5), (4, 1, 4)]
+    assert sorted(kept) == [1, 4]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,6 @@ def letter(message_id: str, **changes: Any) -> DeadLetter:
         "properties": {"content_type": "application/json"},
         "headers": {},
         "body": b'{"user_id":"alice"}',
-        "redelivered": False,
     }
     return DeadLetter(**{**plain, **changes})
 

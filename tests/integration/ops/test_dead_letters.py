@@ -3,8 +3,9 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from uuid import uuid4
 
 import asyncpg
@@ -19,6 +20,7 @@ from services.command.command_bus import CommandBus
 from services.command.handlers.create_user import create_user
 from services.command.settings import CommandSettings
 from services.ops.broker import operator_connection
+from services.ops.dead_letters.fate import Fate
 from services.ops.dead_letters.redrive import Redrive
 from services.ops.dead_letters.selection import Selection
 from services.ops.dead_letters.store import DeadLetterStore
@@ -26,7 +28,8 @@ from services.query.mongo.collections import Database
 from shared.contracts.commands import CreateUser
 from shared.messaging.batch_consumer import AmqpBatchConsumer
 from shared.messaging.connection import SupervisedConnection
-from shared.messaging.envelope import Delivery
+from shared.messaging.envelope import Delivery, Envelope
+from shared.messaging.ports import PublishFailure
 from shared.messaging.publisher import AmqpPublisher
 from tests.integration.command.client import Client, create
 from tests.integration.command.running import eventually, running
@@ -272,6 +275,31 @@ async def test_a_letter_that_failed_again_meanwhile_is_not_lost(
 
     assert await store.remove_unchanged(read) == {2}
     assert await store.ids(Selection()) == [1]
+
+
+async def test_the_first_one_that_fails_again_before_its_row_is_gone_is_told(
+    system: System, sql: asyncpg.Connection, engine: AsyncEngine
+) -> None:
+    """The letter stays as the one that it is, with what is wrong with it now."""
+    first = letter("1")
+    await bury(system.admin_postgres_url, [first, letter("2")])
+
+    async with operator_connection(system.ops_amqp_url) as connection, AmqpPublisher(connection) as publisher:
+
+        class FailsAgainAtOnce(AmqpPublisher):
+            async def publish(self, envelopes: Sequence[Envelope]) -> list[PublishFailure | None]:
+                results = await publisher.publish(envelopes)
+                await bury(system.admin_postgres_url, [replace(first, reason="handler_failed")])
+                return results
+
+        redrive = Redrive(engine, FailsAgainAtOnce(connection))
+        await redrive.probed([1, 2], timeout=20.0)
+
+    assert redrive.done.probe is not None
+    assert (redrive.done.probe.fate, redrive.done.probe.detail["reason"]) == (Fate.CAME_BACK, "handler_failed")
+    assert (redrive.done.came_back, redrive.done.left) == (1, 1)
+    rows = await sql.fetch("SELECT id, reason, attempts FROM dead_letters ORDER BY id")
+    assert [tuple(row) for row in rows] == [(1, "handler_failed", 2), (2, "unknown_type", 1)]
 
 
 async def test_a_redrive_that_was_interrupted_is_run_again(

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from deploy.native.layout import ROOT
-from tests.chaos.faults.catalogue import CATALOGUE, ON_REQUEST
+from tests.chaos.faults.catalogue import CATALOGUE
 from tests.chaos.mutants import careless_command, careless_query
 from tests.chaos.mutants.patching import put
 from tests.chaos.mutants.trials import ARENAS, TRIALS
@@ -24,7 +24,7 @@ def test_every_mistake_has_a_trial_and_belongs_to_one_service() -> None:
 
 def test_every_trial_names_an_arena_and_every_arena_names_faults_that_there_are() -> None:
     assert {trial.arena for trial in TRIALS.values()} == ARENAS.keys()
-    assert {fault for arena in ARENAS.values() for fault in arena.faults} <= {"calm", *CATALOGUE, *ON_REQUEST}
+    assert {fault for arena in ARENAS.values() for fault in arena.faults} <= {"calm", *CATALOGUE}
 
 
 def test_every_promise_of_a_trial_is_one_that_the_oracle_states() -> None:

@@ -120,7 +120,7 @@ def test_a_right_state_breaks_no_promise() -> None:
         (
             "dead letters are the poison, each with its reason",
             f"{POISON}: ['unknown_type', 'unknown_type'] for unknown_type",
-            lambda held, dead, seen: dead[POISON].append("unknown_type"),
+            lambda held, dead, seen: (dead[POISON].append("unknown_type"), seen.sent.update([POISON])),
         ),
         (
             "dead letters are the poison, each with its reason",

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,8 +62,38 @@ def test_endless_nesting_ends() -> None:
     assert_storable(representable(value))
 
 
-def test_the_fingerprint_knows_a_message_again() -> None:
-    first = dead_letter(delivery(message_id="a"), "invalid_message", "why")
-    again = dead_letter(delivery(message_id="a", redelivered=True, delivery_tag=9), "invalid_message", "why")
-    other = dead_letter(delivery(message_id="b"), "invalid_message", "why")
-    assert first.fingerprint == again.fingerprint != other.fingerprint
+def fingerprint(reason: str = "invalid_message", **changes: Any) -> bytes:
+    return dead_letter(delivery(message_id="a", headers=changes.pop("headers", {}), **changes), reason, "").fingerprint
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"redelivered": True, "delivery_tag": 9, "headers": {"x-delivery-count": 1}},
+        {"expiration": 5000, "timestamp": datetime(2026, 11, 22, tzinfo=UTC), "headers": {"traceparent": "00-1-2-01"}},
+        {"headers": {"x-death": [{"count": 2}], "x-first-death-queue": "commands.0", "dead-letter-detail": "why"}},
+        {"reason": "unknown_type"},
+    ],
+)
+def test_the_fingerprint_knows_a_message_again(changes: dict[str, Any]) -> None:
+    assert fingerprint(**changes) == fingerprint()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"message_id": "b"},
+        {"type": "RenameUser"},
+        {"routing_key": "bob"},
+        {"queue": "commands.7"},
+        {"exchange": "amq.direct"},
+        {"body": b"{ }"},
+        {"reply_to": "reply.other"},
+        {"content_encoding": "gzip"},
+        {"headers": {"schema-version": 2}},
+    ],
+)
+def test_the_fingerprint_tells_messages_apart(changes: dict[str, Any]) -> None:
+    message_id = changes.pop("message_id", "a")
+    other = dead_letter(delivery(message_id=message_id, **changes), "invalid_message", "")
+    assert other.fingerprint != fingerprint()

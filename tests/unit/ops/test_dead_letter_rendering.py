@@ -20,18 +20,24 @@ from tests.unit.ops.dead_letters import NOON, letter
 from tests.unit.ops.plain_text import plain_text
 
 GROUPS = [
-    Group("unknown_type", "SuspendUser", 3, NOON, NOON + timedelta(hours=1)),
-    Group("invalid_message", None, 2, NOON, NOON),
+    Group("unknown_type", "SuspendUser", 3, 7, NOON, NOON + timedelta(hours=1)),
+    Group("invalid_message", None, 2, 2, NOON, NOON),
 ]
 
 
 def test_groups_show_how_many_and_from_when_to_when() -> None:
     text = plain_text(groups_table(GROUPS))
 
-    assert "unknown_type     SuspendUser      3  2026-11-22 12:00:00  2026-11-22 13:00:00" in text
+    assert "unknown_type     SuspendUser      3         7  2026-11-22 12:00:00  2026-11-22 13:00:00" in text
     assert "5 in all" in text
     assert groups_json(GROUPS)["total"] == 5
     assert groups_json(GROUPS)["groups"][1]["type"] is None
+
+
+def test_a_letter_tells_how_often_it_failed_and_between_when() -> None:
+    text = plain_text(letters_table([letter(attempts=12, last_seen=NOON + timedelta(hours=1))]))
+
+    assert "12  2026-11-22 12:00:00  2026-11-22 13:00:00" in text
 
 
 def test_no_dead_letters_are_said_to_be_none() -> None:
