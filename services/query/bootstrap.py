@@ -156,8 +156,8 @@ def register_live_queries(
         lambda query, ask: SignupStatsFollower(query, ask, source=stats.details, clock=now_utc),
         stats.details,
     )
-    bus.register(RenewSubscription, RenewSubscriptionHandler(live))
-    bus.register(CancelSubscription, CancelSubscriptionHandler(live))
+    bus.register(RenewSubscription, RenewSubscriptionHandler(live), does=True)
+    bus.register(CancelSubscription, CancelSubscriptionHandler(live), does=True)
 
 
 def control_bus(folded: Mapping[str, FoldedProjection], projections: ProjectionControls) -> ControlBus:
