@@ -108,6 +108,8 @@ class Answering:
                 await asyncio.sleep(AGAIN_SECONDS)
 
     async def _ask(self, query_type: str | None, data: Mapping[str, Any], demand: Demand) -> Answered | Failed:
+        if self._bus.does(query_type):
+            return await self._bus.ask(query_type, data, demand)
         return await self._guard.read(lambda: self._bus.ask(query_type, data, demand))
 
 

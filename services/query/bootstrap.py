@@ -1,6 +1,6 @@
 """Builds the query service: the only place where its parts are put together."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +14,7 @@ from services.query.control.control_bus import ControlBus
 from services.query.control.heal_aggregate import HealAggregateHandler
 from services.query.control.projections import ProjectionControls
 from services.query.generation_guard import GenerationGuard
-from services.query.live.change import Change
+from services.query.live.change_feed import Missed
 from services.query.live.courier import Courier
 from services.query.live.end_and_renew import CancelSubscriptionHandler, RenewSubscriptionHandler
 from services.query.live.lease_book import LeaseBook
@@ -43,7 +43,7 @@ from services.query.read_models.command_status import COMMAND_STATUS
 from services.query.read_models.command_status.get_command_status import GetCommandStatusHandler
 from services.query.read_models.signup_stats import SIGNUP_STATS
 from services.query.read_models.signup_stats.follow_signup_stats import SignupStatsFollower
-from services.query.read_models.signup_stats.get_signup_stats import GetSignupStatsHandler
+from services.query.read_models.signup_stats.get_signup_stats import GetSignupStatsHandler, now_utc
 from services.query.read_models.user_directory import USER_DIRECTORY
 from services.query.read_models.user_directory.search_users import SearchUsersHandler
 from services.query.read_models.user_history import USER_HISTORY
@@ -139,7 +139,7 @@ def register_live_queries(
     async def load_user(user_id: str) -> Document | None:
         return await guard.read(lambda: users.documents.load(user_id))
 
-    async def changes_since(moment: Timestamp, collection: str, most: int) -> Sequence[Change]:
+    async def changes_since(moment: Timestamp, collection: str, most: int) -> Missed:
         return await guard.read(lambda: live.feed.since(moment, collection, most))
 
     live.register(
@@ -155,10 +155,12 @@ def register_live_queries(
         users.collection,
     )
     live.register(
-        GetSignupStats, lambda query, ask: SignupStatsFollower(query, ask, source=stats.details), stats.details
+        GetSignupStats,
+        lambda query, ask: SignupStatsFollower(query, ask, source=stats.details, clock=now_utc),
+        stats.details,
     )
-    bus.register(RenewSubscription, RenewSubscriptionHandler(live))
-    bus.register(CancelSubscription, CancelSubscriptionHandler(live))
+    bus.register(RenewSubscription, RenewSubscriptionHandler(live), does=True)
+    bus.register(CancelSubscription, CancelSubscriptionHandler(live), does=True)
 
 
 def control_bus(folded: Mapping[str, FoldedProjection], projections: ProjectionControls) -> ControlBus:

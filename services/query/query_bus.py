@@ -26,6 +26,7 @@ class _Registered:
     handler: QueryHandler[Any]
     recency: Recency | None
     about: Callable[[Any], str] | None
+    does: bool
 
 
 class QueryBus:
@@ -41,16 +42,21 @@ class QueryBus:
         recency: Recency | None = None,
         *,
         about: Callable[[QueryT], str] | None = None,
+        does: bool = False,
     ) -> None:
         """`recency` is that of the read model that answers; `about` gives the one aggregate that the answer is about,
-        where there is one. Raises ValueError when the type is taken.
+        where there is one. `does`: it does something and reads no read model. Raises ValueError when the type is taken.
         """
         if contract.type in self._handlers:
             raise ValueError(f"there is a handler for {contract.type} already")
-        self._handlers[contract.type] = _Registered(contract, handler, recency, about)
+        self._handlers[contract.type] = _Registered(contract, handler, recency, about, does)
 
     def knows(self, query_type: str | None) -> bool:
         return query_type in self._handlers
+
+    def does(self, query_type: str | None) -> bool:
+        """Whether asking it twice is more than asking it once."""
+        return query_type in self._handlers and self._handlers[query_type].does
 
     async def ask(self, query_type: str | None, data: Mapping[str, Any], demand: Demand) -> Answered | Failed:
         """The handler's answer, or why the question is none. Raises what the handler raises."""

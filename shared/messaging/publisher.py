@@ -11,9 +11,10 @@ from shared.messaging.connection import SupervisedConnection
 from shared.messaging.envelope import Delivery, Envelope
 from shared.messaging.frame_channel import FrameChannel
 from shared.messaging.frames import publish_frames
-from shared.messaging.in_flight import InFlight, PublishedBatch
+from shared.messaging.in_flight import InFlight
 from shared.messaging.metrics import MessagingMetrics
 from shared.messaging.ports import PublishFailure
+from shared.messaging.published_batch import PublishedBatch
 from shared.messaging.supervised_channel import SupervisedChannel
 
 WRITE_TOGETHER: Final = 100
@@ -78,9 +79,8 @@ class AmqpPublisher:
             self._in_flight.add(batch, range(start, start + len(some)))
 
     def _count(self, envelopes: Sequence[Envelope], results: Sequence[PublishFailure | None]) -> None:
-        for (exchange, failure), number in Counter(
-            (envelope.exchange, result) for envelope, result in zip(envelopes, results, strict=True)
-        ).items():
+        exchanges = [envelope.exchange for envelope in envelopes]
+        for (exchange, failure), number in Counter(zip(exchanges, results, strict=True)).items():
             if failure is None:
                 self._metrics.published.labels(exchange).inc(number)
             else:

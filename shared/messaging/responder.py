@@ -4,11 +4,12 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import structlog
 
 from shared.messaging.envelope import Delivery, Envelope
+from shared.messaging.joint_handler import JointHandler
 from shared.messaging.metrics import MessagingMetrics
 from shared.messaging.ports import BatchConsumer, Replier
 from shared.messaging.reply import Reply, addressed
@@ -22,20 +23,9 @@ Handlers of one batch start in the same turn of the event loop, so what they rea
 
 JOINT_CALLS: Final = 2
 MOST_JOINED: Final = 256
-JOINT_SECONDS: Final = 0.25
-
-
-class JointHandler(Protocol):
-    """Answers what is ordinary many at a time; what it leaves, the RequestHandler answers."""
-
-    def takes(self, request: Delivery) -> bool:
-        """Whether it may be answered with others. Quick, and never raising."""
-        ...
-
-    async def answer(self, requests: Sequence[Delivery]) -> Sequence[Reply | None]:
-        """A reply for each; None where the request is to be answered alone. When it raises, all of them are."""
-        ...
-
+JOINT_SECONDS: Final = 0.2
+LEISURE: Final = 4
+"""Who has less time left than so many joint calls may take is answered alone: fewer take all that a consumer holds."""
 
 logger = structlog.stdlib.get_logger(__name__)
 
@@ -48,7 +38,7 @@ class Responder:
     is logged and the request dropped: turn errors into replies in the handler. Knows nothing of what is asked.
 
     With a `joint` handler the requests that it takes are answered together, with JOINT_CALLS calls under way at most:
-    what arrives meanwhile is for the next. One that fails, or takes longer than JOINT_SECONDS, is forgotten, and each
+    what arrives meanwhile is for the next. One that fails, or takes longer than `joint_seconds`, is forgotten, and each
     of its requests handled alone; so whatever belongs to a single request, its deadline above all, stays with that.
     """
 
@@ -61,12 +51,14 @@ class Responder:
         joint: JointHandler | None = None,
         max_concurrent: int = 256,
         drain_seconds: float = 10.0,
+        joint_seconds: float = JOINT_SECONDS,
         metrics: MessagingMetrics | None = None,
     ) -> None:
         self._consumer = consumer
         self._replier = replier
         self._handler = handler
         self._joint = joint
+        self._joint_seconds = joint_seconds
         self._slots = asyncio.Semaphore(max_concurrent)
         self._drain_seconds = drain_seconds
         self._metrics = metrics or MessagingMetrics()
@@ -101,12 +93,16 @@ class Responder:
         """Sees to those that are answered together; gives the others."""
         alone = []
         for request in batch:
-            if joint.takes(request) and _refusal(request) is None and _is_in_no_hurry(request):
+            if joint.takes(request) and _refusal(request) is None and self._has_leisure(request):
                 self._gathered.append(request)
             else:
                 alone.append(request)
         self._join(joint)
         return alone
+
+    def _has_leisure(self, request: Delivery) -> bool:
+        left = _seconds_left(request)
+        return left is None or left > LEISURE * self._joint_seconds
 
     def _join(self, joint: JointHandler) -> None:
         while self._gathered and self._joint_calls < JOINT_CALLS:
@@ -117,9 +113,10 @@ class Responder:
     async def _serve_together(self, joint: JointHandler, requests: Sequence[Delivery]) -> None:
         replies: Sequence[Reply | None]
         try:
-            async with asyncio.timeout(JOINT_SECONDS):
+            async with asyncio.timeout(self._joint_seconds):
                 replies = await joint.answer(requests)
-        except Exception:  # it will be met again, and dealt with, by each alone
+        except Exception as error:
+            logger.warning("requests not answered together", number=len(requests), error=type(error).__name__)
             replies = [None] * len(requests)
         finally:
             self._joint_calls -= 1
@@ -184,12 +181,6 @@ def _refusal(request: Delivery) -> str | None:
         return "reply_to_refused"
     left = _seconds_left(request)
     return "expired" if left is not None and left <= 0 else None
-
-
-def _is_in_no_hurry(request: Delivery) -> bool:
-    """Whether enough time is left when an attempt together has failed."""
-    left = _seconds_left(request)
-    return left is None or left > 2 * JOINT_SECONDS
 
 
 def _seconds_left(request: Delivery) -> float | None:

@@ -1,12 +1,13 @@
 """The figures that a run ends with: how each follows from the samples, and what it should be. Pure."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.benchmarks.percentiles import Spread, spread
 
 Samples = Mapping[str, Sequence[float]]
-"""By name, one value for each round."""
+"""By name, one value for each round; NaN where what was measured says nothing."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def ratio(one: str, other: str, factor: float = 1.0) -> Callable[[Samples], list
 
     def values(samples: Samples) -> list[float]:
         pairs = zip(samples.get(one, ()), samples.get(other, ()), strict=False)
-        return [factor * first / second for first, second in pairs if second]
+        return [factor * first / second for first, second in pairs if second and not math.isnan(first + second)]
 
     return values
 

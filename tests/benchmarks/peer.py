@@ -23,13 +23,21 @@ from tests.support.stack import AdminUrls, servers_admin_urls
 
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
+USERS = Watched("users")
+WATCHED = (
+    USERS,
+    Watched("command_status", of_command),
+    Watched("user_directory"),
+    Watched("user_history", lambda command: f"{command.user_id}@{command.version:010}"),
+)
+COUNTED = (Counted("signup_stats", "signups"),)
+"""The read models of `peers/view.py`."""
 
 
 class Peer:
     """`name` is also that of its vhost and databases, `module` that of its file."""
 
-    users = Watched("users")
-    counted = (Counted("signup_stats", "signups"),)
+    users, counted = USERS, COUNTED
 
     def __init__(self, name: str, module: str, servers: NativeStack, stores: Stores, python: Path, logs: Path) -> None:
         self.name = name
@@ -43,12 +51,7 @@ class Peer:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     async def watched(self) -> Sequence[Watched]:
-        return [
-            self.users,
-            Watched("command_status", of_command),
-            Watched("user_directory"),
-            Watched("user_history", lambda command: f"{command.user_id}@{command.version:010}"),
-        ]
+        return WATCHED
 
     async def reset(self) -> None:
         await self.renew()

@@ -15,10 +15,10 @@ class Spread:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Raises ValueError for none."""
-    if not values:
+    """NaN stands for a round that says nothing, and is left out. Raises ValueError for none."""
+    ordered = sorted(value for value in values if not math.isnan(value))
+    if not ordered:
         raise ValueError("no values")
-    ordered = sorted(values)
     middle = len(ordered) // 2
     median = ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
     return Spread(median, ordered[0], ordered[-1])

@@ -15,7 +15,9 @@ PROCESSES = ("rabbitmq", "postgres", "mongo", "command", "query")
 
 def main() -> None:
     results = json.loads(Path(sys.argv[1]).read_text())
-    samples: dict[str, list[float]] = results["samples"]
+    samples: dict[str, list[float]] = {
+        name: [value for value in values if value is not None] for name, values in results["samples"].items()
+    }
     figure, axes = plt.subplots(2, 2, figsize=(12, 8))
     _bars(axes[0][0], samples, "drain_creates.{}.rate", "Drain of creates: commands/s")
     _bars(axes[0][1], samples, "rpc.{}.rate", "RPC, 64 in flight: answers/s")

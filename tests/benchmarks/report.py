@@ -1,6 +1,7 @@
 """What a run leaves: a table, JSON, a plot, and a line for each figure."""
 
 import json
+import math
 import os
 import platform
 import subprocess
@@ -39,7 +40,7 @@ def details(samples: Samples) -> Table:
     """All that was measured."""
     made = Table("measured", "median", "min–max", title="Measured")
     for name, values in samples.items():
-        if values:
+        if any(not math.isnan(value) for value in values):
             value = spread(values)
             made.add_row(name, shown(value.median), f"{shown(value.least)}–{shown(value.most)}")
     return made
@@ -57,7 +58,11 @@ def as_json(samples: Samples, notes: Sequence[str], scale: Scale, command: str) 
             figure.name: asdict(value) | {"at_least": figure.at_least, "aim": figure.aim}
             for figure, value in measured(samples)
         },
-        "samples": {name: list(values) for name, values in samples.items() if values},
+        "samples": {
+            name: [None if math.isnan(value) else value for value in values]
+            for name, values in samples.items()
+            if values
+        },
     }
 
 

@@ -1,4 +1,9 @@
-"""Whether the services grow as they live: memory, file descriptors and asyncio tasks of each process, over time."""
+"""Whether the services grow as they live: memory, Python's objects, file descriptors and asyncio tasks of each process.
+
+Resident memory goes up in steps: the allocator keeps what the largest burst so far took (a backlog after an outage,
+the partitions of a process that died), and the next larger one comes ever more rarely. So it is judged without its
+largest steps, and beside it the blocks of memory that Python's objects hold, which go down again after a burst.
+"""
 
 import asyncio
 import math
@@ -27,25 +32,31 @@ more when it does, whatever its age; in a short life that step is most of what i
 """
 FIGURES = {
     "process_resident_memory_bytes": "memory",
+    "python_allocated_blocks": "blocks",
     "process_open_fds": "descriptors",
     "event_loop_tasks": "tasks",
 }
 ALLOWED_PER_HOUR = {
     # Allocators: an arena more or less in half an hour. 100 bytes lost for each of 60 commands/s would be 21 MB.
     "memory": 12e6,
+    # A service holds 500,000. One lost for each command of a process would be 40,000 and more.
+    "blocks": 30e3,
     # One lost with every tenth fault would be 12: they come every 15 s or so.
     "descriptors": 6.0,
     "tasks": 6.0,
 }
 CERTAIN = 3.0
-"""Standard deviations: with 18 slopes in a run, chance alone would find one in 40 runs, were it not for the bounds."""
+"""Standard deviations: with 24 slopes in a run, chance alone would find one in 30 runs, were it not for the bounds."""
+STEPS = {"memory": 3, "blocks": 1, "descriptors": 1, "tasks": 1}
+"""In a life. 100 bytes lost for each of 60 commands/s would be 7 steps of a megabyte in 20 minutes, for Python takes
+that much at a time; what is left without three of them is above what is allowed.
+"""
+BESIDE = 5
+"""Samples before and after a step; all of the later ones are above all of the earlier ones."""
 
 
 STEADY = 0.1
-"""Of a life's whole rise, what each quarter of it must add to the one before. A leak goes on; a process that has taken
-over another's partitions, or opened one more pooled connection, has taken a step and stays there. (A step is in two
-quarters at most, where it falls into the midst of one.)
-"""
+"""Of a life's whole rise, what each quarter of it must add to the one before: a leak goes on."""
 ENOUGH_SAMPLES = 8
 
 
@@ -94,7 +105,7 @@ class Growth:
             and self.certainty(part, figure) > CERTAIN
             and self.is_steady(part, figure)
         ]
-        return [Violation("memory, descriptors and tasks do not grow", grown)] if grown else []
+        return [Violation("memory, objects, descriptors and tasks do not grow", grown)] if grown else []
 
     def slope(self, part: str, figure: str) -> float | None:
         """Per hour: the median of the slopes between any two samples of one life (Theil-Sen, within each life).
@@ -125,15 +136,18 @@ class Growth:
         return bool(usual) and min(usual) > STEADY * sum(usual) > 0
 
     def _long_lives(self, part: str) -> list[list[Sample]]:
-        """Without their warm-up."""
+        """Without their warm-up and their largest steps."""
         lives = [judged(life) for life in self.lives[part].values()]
-        return [life for life in lives if life and life[-1].at - life[0].at >= ENOUGH_SECONDS]
+        return [without_steps(life) for life in lives if life and life[-1].at - life[0].at >= ENOUGH_SECONDS]
 
     def table(self) -> Iterator[str]:
         """A line for each part: its longest life, without its warm-up, in quarters (a step is seen from a slope), and
         the slopes; then how many lives of each service were long enough to be judged.
         """
-        yield f"{'part':<12}{'lives':>6}{'minutes':>9}  {'RSS MB':<25}{'descriptors':<17}{'tasks':<17}per hour"
+        yield (
+            f"{'part':<12}{'lives':>6}{'minutes':>9}  {'RSS MB':<25}{'1,000 blocks':<21}{'descriptors':<14}"
+            f"{'tasks':<14}per hour"
+        )
         for part, lives in sorted(self.lives.items()):
             longest = max(lives.values(), key=lambda life: life[-1].at - life[0].at)
             shown = judged(longest) or longest
@@ -141,14 +155,15 @@ class Growth:
                 f"{_quarters(shown, figure, scale, digits):<{width}}"
                 for figure, scale, digits, width in (
                     ("memory", 1e-6, 1, 25),
-                    ("descriptors", 1, 0, 17),
-                    ("tasks", 1, 0, 17),
+                    ("blocks", 1e-3, 0, 21),
+                    ("descriptors", 1, 0, 14),
+                    ("tasks", 1, 0, 14),
                 )
             )
             slopes = [self.slope(part, figure) for figure in FIGURES.values()]
             per_hour = ", ".join(
                 "–" if slope is None else f"{slope * scale:+.1f}"
-                for slope, scale in zip(slopes, (1e-6, 1, 1), strict=True)
+                for slope, scale in zip(slopes, (1e-6, 1e-3, 1, 1), strict=True)
             )
             minutes = (shown[-1].at - shown[0].at) / 60
             yield f"{part:<12}{len(lives):>6}{minutes:>9.1f}  {columns}{per_hour}"
@@ -164,6 +179,24 @@ class Growth:
 
 def judged(life: Sequence[Sample]) -> list[Sample]:
     return [sample for sample in life if sample.at >= WARM_UP_SECONDS]
+
+
+def without_steps(life: Sequence[Sample]) -> list[Sample]:
+    columns = {figure: _without_steps([sample.figures[figure] for sample in life], STEPS[figure]) for figure in STEPS}
+    return [
+        Sample(sample.at, {figure: column[index] for figure, column in columns.items()})
+        for index, sample in enumerate(life)
+    ]
+
+
+def _without_steps(values: Sequence[float], most: int) -> list[float]:
+    rises = {
+        index: rise
+        for index in range(1, len(values))
+        if (rise := min(values[index : index + BESIDE]) - max(values[max(0, index - BESIDE) : index])) > 0
+    }
+    largest = sorted(rises, key=lambda index: rises[index], reverse=True)[:most]
+    return [value - sum(rises[step] for step in largest if step <= index) for index, value in enumerate(values)]
 
 
 def _slopes(life: Sequence[Sample], figure: str) -> Iterator[float]:

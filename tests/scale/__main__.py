@@ -35,9 +35,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.scale", description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--per-second", type=int, default=200, help="commands, and as many queries")
+    parser.add_argument("--times", type=int, default=1, help="that it is rebuilt under traffic, before it is killed")
     given = parser.parse_args()
     with own_servers(query_replicas=2) as servers:
-        return asyncio.run(_run(servers, given.events, given.per_second))
+        return asyncio.run(_run(servers, given.events, given.per_second, given.times))
 
 
 @dataclass
@@ -111,7 +112,7 @@ class Scale:
             await asyncio.sleep(PHASE_SECONDS)
 
 
-async def _run(servers: NativeStack, events: int, per_second: int) -> int:
+async def _run(servers: NativeStack, events: int, per_second: int, times: int) -> int:
     await asyncio.to_thread(servers.set_up)
     mongo_url = servers_admin_urls(servers).mongo
     async with AsyncMongoClient[Document](mongo_url, tz_aware=True) as mongo:
@@ -122,12 +123,12 @@ async def _run(servers: NativeStack, events: int, per_second: int) -> int:
         await asyncio.to_thread(servers.start_services)
         small = await _idle(scale, "a tenth of the events")
         say(f"filling the log with {events - tenth} more events")
-        await fill_log(scale.postgres_url, next_user, events - tenth)
+        next_user = await fill_log(scale.postgres_url, next_user, events - tenth)
         large = await _idle(scale, "all events")
         say(f"     peak memory of a query process: {small.peak_mb:.0f} MB, and {large.peak_mb:.0f} MB")
         scale.check("memory stays flat (within 25 MB)", holds=large.peak_mb - small.peak_mb < 25)
-        await _under_traffic(scale, per_second, kill=False)
-        await _under_traffic(scale, per_second, kill=True)
+        for kill in [*[False] * times, True]:
+            await _under_traffic(scale, Traffic(scale.env["CQRS_AMQP_URL"], per_second, next_user - 1), kill=kill)
         await _damage(scale)
         for name in [each for each in servers.running() if each.partition("-")[0] in ("command", "query")]:
             await asyncio.to_thread(servers.stop, [name])
@@ -155,8 +156,7 @@ async def _idle(scale: Scale, what: str) -> Watch:
     return watch
 
 
-async def _under_traffic(scale: Scale, per_second: int, *, kill: bool) -> None:
-    traffic = Traffic(scale.env["CQRS_AMQP_URL"], per_second)
+async def _under_traffic(scale: Scale, traffic: Traffic, *, kill: bool) -> None:
     running = asyncio.create_task(traffic.run())
     await asyncio.sleep(5)
     began = time.monotonic()

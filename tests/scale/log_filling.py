@@ -1,5 +1,8 @@
 """A long event log, written by PostgreSQL itself: users who were created, and every other one changed since."""
 
+import hashlib
+from typing import Any
+
 import asyncpg
 
 FILL = """
@@ -23,6 +26,17 @@ FILL = """
 """
 EVENTS_OF_FOUR = 7
 """Four users have so many events."""
+
+
+def filled_user(number: int) -> dict[str, Any]:
+    """What `GetUserById` has to say of a user, written down apart from the projection."""
+    version = {0: 3, 2: 2}.get(number % 4, 1)
+    return {
+        "user_id": f"scale-{hashlib.md5(str(number).encode(), usedforsecurity=False).hexdigest()}",
+        "version": version,
+        "name": f"User {number}" if version == 1 else f"Renamed {number}",
+        "status": "deactivated" if version == 3 else "active",
+    }
 
 
 async def fill_log(postgres_url: str, first_user: int, events: int) -> int:

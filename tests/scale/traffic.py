@@ -5,11 +5,13 @@ import random
 import uuid
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 from shared.client import CqrsClient
 from shared.contracts.base import Command
 from shared.contracts.commands import CreateUser, RenameUser
 from shared.contracts.outcome import Accepted
+from tests.scale.log_filling import filled_user
 from tests.support.ask import Asker
 
 TICK_SECONDS = 0.05
@@ -19,7 +21,8 @@ WAIT_MS = 5000
 
 @dataclass
 class Traffic:
-    """`commands_per_second` renames and creations, and as many queries: each about a user who was written just now.
+    """`per_second` renames and creations, and as many queries: each about a user who was written just now. Beside them
+    a fourth as many about the users 1 … `filled` of the filled log, who never change (0: there are none).
 
     A query asks for the version that its command's outcome named. Wrong is an answer with an error, one of an older
     version than somebody has seen before, and one with another name than that version has.
@@ -27,6 +30,7 @@ class Traffic:
 
     amqp_url: str
     per_second: int
+    filled: int = 0
     seed: int = 1
     counts: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
@@ -42,6 +46,7 @@ class Traffic:
         loop = asyncio.get_running_loop()
         async with CqrsClient.connect(self.amqp_url) as client, Asker(self.amqp_url) as asker:
             busy: dict[str, asyncio.Task[None]] = {}
+            asked: set[asyncio.Task[None]] = set()
             began, sent = loop.time(), 0
             while not self.stopping.is_set():
                 await asyncio.sleep(TICK_SECONDS)
@@ -50,7 +55,17 @@ class Traffic:
                 free = [user for user in users if user not in busy or busy[user].done()]
                 for user in chance.sample(free, min(due, len(free))):
                     busy[user] = asyncio.create_task(self._write_and_ask(client, asker, user))
-            await asyncio.gather(*busy.values())
+                for _ in range(due // 4 if self.filled else 0):
+                    task = asyncio.create_task(self._ask_of_filled(asker, chance.randint(1, self.filled)))
+                    asked.add(task)
+                    task.add_done_callback(asked.discard)
+            await asyncio.gather(*busy.values(), *asked)
+
+    async def _ask_of_filled(self, asker: Asker, number: int) -> None:
+        expected = filled_user(number)
+        answer = await self._ask(asker, expected["user_id"], {})
+        if answer is not None and answer | expected != answer:
+            self.wrong.append(f"answer about user {number}: {answer} instead of {expected}")
 
     async def _write_and_ask(self, client: CqrsClient, asker: Asker, user: str) -> None:
         name = f"Name {uuid.uuid4().hex[:8]}"
@@ -69,21 +84,27 @@ class Traffic:
         self.counts["commands"] += 1
         version = outcome.version
         self.names[user, version] = name
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        try:
-            headers = {"consistency-token": f"user/{user}@{version}", "max-wait-ms": WAIT_MS}
-            answer = await asker.ask("GetUserById", headers=headers, user_id=user)
-        except Exception as error:
-            self.wrong.append(f"query: {type(error).__name__}: {error}")
+        headers = {"consistency-token": f"user/{user}@{version}", "max-wait-ms": WAIT_MS}
+        data = await self._ask(asker, user, headers)
+        if data is None:
             return
-        self.slowest = max(self.slowest, loop.time() - began)
-        self.counts["queries"] += 1
-        if answer["status"] != "ok":
-            self.wrong.append(f"answer: {answer['error']}")
-            return
-        data = answer["data"]
         least = max(version, self.seen.get(user, 0))
         if data["version"] < least or data["name"] != self.names.get((user, data["version"]), data["name"]):
             self.wrong.append(f"answer about {user}: version {data['version']} after {least}")
         self.seen[user] = max(data["version"], least)
+
+    async def _ask(self, asker: Asker, user: str, headers: dict[str, Any]) -> dict[str, Any] | None:
+        """What the answer says; None when it says that something failed."""
+        began = asyncio.get_running_loop().time()
+        try:
+            answer = await asker.ask("GetUserById", headers=headers, user_id=user)
+        except Exception as error:
+            self.wrong.append(f"query: {type(error).__name__}: {error}")
+            return None
+        self.slowest = max(self.slowest, asyncio.get_running_loop().time() - began)
+        self.counts["queries"] += 1
+        if answer["status"] != "ok":
+            self.wrong.append(f"answer: {answer['error']}")
+            return None
+        data: dict[str, Any] = answer["data"]
+        return data

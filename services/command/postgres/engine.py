@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from services.command.postgres.idle_connections import ask_idle_connections
+
 CONNECT_TIMEOUT_SECONDS = 5.0
 SERVER_SETTINGS = {
     "TimeZone": "UTC",  # of times that the server itself writes as JSON
@@ -26,7 +28,6 @@ async def postgres_engine(url: str, *, application_name: str, pool_size: int = 8
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=10.0,
-        pool_pre_ping=True,
         hide_parameters=True,
         connect_args={
             "timeout": CONNECT_TIMEOUT_SECONDS,
@@ -34,6 +35,7 @@ async def postgres_engine(url: str, *, application_name: str, pool_size: int = 8
             "server_settings": {"application_name": application_name, **SERVER_SETTINGS},
         },
     )
+    ask_idle_connections(engine)
     try:
         yield engine
     finally:

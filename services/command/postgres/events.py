@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Row, Text, bindparam, cast, func, select, tru
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.command.postgres.rows import NOW, in_columns, insert_rows
+from services.command.postgres.row_insert import RowInsert
 from services.command.postgres.tables import events
 from shared.contracts.cloud_event import CloudEvent, subject
 from shared.contracts.queries.read_events import AggregateCursor
@@ -68,16 +68,22 @@ class NewEvent(NamedTuple):
 
 
 COLUMNS = NewEvent._fields
-APPEND = insert_rows(events, *COLUMNS, now=["time"]).returning(events.c.position, events.c.event_id)
+APPEND = RowInsert(
+    events,
+    COLUMNS,
+    now=["time"],
+    often_same=["aggregate_type", "type", "schema_version", "actor"],
+    returning=["event_id", "position"],
+)
 
 
 async def append(connection: AsyncConnection, new: Sequence[NewEvent], now: datetime) -> list[int]:
     """The position of each. Raises IntegrityError when another process has appended one of these versions."""
     if not new:
         return []
-    result = await connection.execute(APPEND, {**in_columns(COLUMNS, new), NOW: now})
-    positions: dict[UUID, int] = {event_id: position for position, event_id in result}
-    return [positions[event.event_id] for event in new]
+    event_ids, positions = await APPEND(connection, new, now=now)
+    position_of = dict(zip(event_ids, positions, strict=True))
+    return [position_of[event.event_id] for event in new]
 
 
 async def read(

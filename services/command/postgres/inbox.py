@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import Uuid
 
-from services.command.postgres.rows import NOW, in_columns, insert_rows
+from services.command.postgres.row_insert import RowInsert
 from services.command.postgres.tables import inbox
 
 COLUMNS = ("command_id", "content_hash", "outcome")
@@ -18,7 +18,7 @@ COLUMNS = ("command_id", "content_hash", "outcome")
 LOAD = select(inbox.c.command_id, inbox.c.content_hash, cast(inbox.c.outcome, Text)).where(
     inbox.c.command_id == any_(bindparam("ids", type_=ARRAY(Uuid)))
 )
-ADD = insert_rows(inbox, *COLUMNS, now=["processed_at"])
+ADD = RowInsert(inbox, COLUMNS, now=["processed_at"])
 
 
 class Processed(NamedTuple):
@@ -39,4 +39,4 @@ async def add(connection: AsyncConnection, processed: Mapping[UUID, Processed], 
     if not processed:
         return
     rows = [(command_id, *processed[command_id]) for command_id in sorted(processed)]
-    await connection.execute(ADD, {**in_columns(COLUMNS, rows), NOW: now})
+    await ADD(connection, rows, now=now)

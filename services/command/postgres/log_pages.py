@@ -26,7 +26,8 @@ BY_AGGREGATE = text(
 HORIZON = text("""
     SELECT coalesce(max(position), 0) AS position,
         pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS oldest_running,
-        pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next
+        -- Not the snapshot's xmax: that is the id after the last which has ended, and later ones may be running.
+        pg_current_xact_id()::text::bigint AS next
     FROM events
 """)
 OLDEST_RUNNING = text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
@@ -57,7 +58,7 @@ class Page:
 @dataclass(frozen=True, slots=True)
 class Horizon:
     """The newest position that could be seen, and the transactions that might still write one before it: none that ran
-    then has an id of `next` or above, and each had one of `oldest_running` at least.
+    then has an id of `next` or above (it was given out afterwards), and each had one of `oldest_running` at least.
     """
 
     position: int

@@ -14,14 +14,19 @@ from sqlalchemy.dialects.postgresql import ARRAY, INTERVAL
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import BigInteger, Text
 
-from services.command.postgres.rows import in_columns, insert_rows
+from services.command.postgres.row_insert import RowInsert
 from services.command.postgres.tables import outbox
 from shared.messaging.envelope import Envelope
 
 COLUMNS = ("ordering_key", "exchange", "routing_key", "message_id", "type", "content_type", "headers", "body")
 STORED = (outbox.c.id, *(outbox.c[name] for name in COLUMNS))
 
-ADD = insert_rows(outbox, *COLUMNS).returning(outbox.c.id, outbox.c.message_id)
+ADD = RowInsert(
+    outbox,
+    COLUMNS,
+    often_same=["exchange", "routing_key", "type", "content_type"],
+    returning=["message_id", "id"],
+)
 EARLIER = (
     select(*STORED)
     .where(outbox.c.ordering_key == any_(bindparam("keys", type_=ARRAY(Text))), outbox.c.id < bindparam("before"))
@@ -79,9 +84,9 @@ async def add(connection: AsyncConnection, promised: Sequence[Promised]) -> list
         )
         for message in promised
     ]
-    result = await connection.execute(ADD, in_columns(COLUMNS, rows))
-    ids = {message_id: id_ for id_, message_id in result}
-    return [Stored(ids[message.envelope.message_id or ""], *message) for message in promised]
+    message_ids, ids = await ADD(connection, rows)
+    id_of = dict(zip(message_ids, ids, strict=True))
+    return [Stored(id_of[message.envelope.message_id or ""], *message) for message in promised]
 
 
 async def earlier(connection: AsyncConnection, keys: Collection[str], *, before: int, limit: int) -> list[Stored]:

@@ -1,6 +1,6 @@
 """The users' current state, loaded and saved a batch at a time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,8 @@ from sqlalchemy.types import Text
 from services.command.aggregates import Change
 from services.command.domain.user import User, UserStatus
 from services.command.handlers.users import Users
-from services.command.postgres.rows import NOW, in_columns, insert_rows, unnested
+from services.command.postgres.row_insert import RowInsert
+from services.command.postgres.rows import NOW, in_columns, unnested
 from services.command.postgres.tables import users
 from shared.contracts.base import Command
 from shared.contracts.commands import CreateUser, UpdateUserEmail
@@ -29,7 +30,7 @@ LOCK = (
 EMAIL_OWNERS = select(users.c.email_key, users.c.user_id).where(
     users.c.email_key == any_(bindparam("keys", type_=ARRAY(Text)))
 )
-INSERT = insert_rows(users, *COLUMNS, now=["created_at", "updated_at"])
+INSERT = RowInsert(users, COLUMNS, now=["created_at", "updated_at"], often_same=["status", "version"])
 _new = unnested(users, *COLUMNS, now=["updated_at"]).subquery("new")
 UPDATE = (
     update(users)
@@ -67,11 +68,11 @@ class UserStore:
         updated = [change for change in changes if change.loaded_version]
         inserted = [change for change in changes if not change.loaded_version]
         if updated:
-            result = await connection.execute(UPDATE, _rows(updated, now))
+            result = await connection.execute(UPDATE, {**in_columns(COLUMNS, _rows(updated)), NOW: now})
             if result.rowcount != len(updated):
                 raise RuntimeError("a locked user has gone")
         if inserted:
-            await connection.execute(INSERT, _rows(inserted, now))
+            await INSERT(connection, _rows(inserted), now=now)
 
 
 def _email(command: Command) -> str | None:
@@ -84,9 +85,8 @@ def _email(command: Command) -> str | None:
             return None
 
 
-def _rows(changes: Sequence[Change[User]], now: datetime) -> Mapping[str, Any]:
-    rows = [
+def _rows(changes: Sequence[Change[User]]) -> list[tuple[Any, ...]]:
+    return [
         (id_, user.name, user.email, email_key(user.email), user.status.value, version)
         for id_, user, version, _ in changes
     ]
-    return {**in_columns(COLUMNS, rows), NOW: now}

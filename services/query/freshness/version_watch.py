@@ -8,6 +8,8 @@ from typing import TypeAlias
 
 import structlog
 
+from services.query.cancelled import cancelled
+
 logger = structlog.stdlib.get_logger(__name__)
 
 FIRST_POLL_SECONDS = 0.002
@@ -73,9 +75,7 @@ class VersionWatch:
 
     async def close(self) -> None:
         if self._polling is not None:
-            self._polling.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._polling
+            await cancelled(self._polling)
 
     def _forget(self, waiter: _Waiter, wanted: Mapping[str, int]) -> None:
         for key in wanted:

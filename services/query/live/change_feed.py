@@ -6,12 +6,14 @@ nothing that a majority does not have. Nobody wants changes: there is no stream.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from bson import Timestamp
 from pymongo.errors import OperationFailure, PyMongoError
 
+from services.query.cancelled import cancelled
 from services.query.live.change import Change, read_change
 from services.query.metrics import QueryMetrics
 from services.query.mongo.collections import Database
@@ -22,12 +24,21 @@ logger = structlog.stdlib.get_logger(__name__)
 
 AWAIT_MS = 500
 """How long MongoDB waits for a change before it says that there is none: how soon a switched generation is noticed."""
+SINCE_AWAIT_MS = 50
 POSITION_LOST = frozenset({260, 280, 286})
 """InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost: there is no going on from there."""
 
 
 class HistoryLostError(Exception):
     """MongoDB no longer knows, or never knew, what changed since then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """All `changes` up to the moment `up_to`, itself included."""
+
+    changes: Sequence[Change]
+    up_to: Timestamp
 
 
 class ChangeFeed:
@@ -73,41 +84,44 @@ class ChangeFeed:
         self._open.clear()
         self._position = None
         if following is not None:
-            following.cancel()
-            await asyncio.wait({following})
+            await cancelled(following)
 
-    async def since(self, moment: Timestamp, name: str, most: int) -> list[Change]:
-        """The changes of a collection after that moment, up to now. Raises HistoryLostError, also for more than `most`
-        of them; PyMongoError.
+    async def since(self, moment: Timestamp, name: str, most: int) -> Missed:
+        """The changes of a collection from that moment on. Raises HistoryLostError, also for more than `most` of them;
+        PyMongoError.
         """
         now = await self.now()
         if moment > now:
-            raise HistoryLostError("that is in the future")
+            if moment > Timestamp(now.time, now.inc + 1):
+                raise HistoryLostError("that is in the future")
+            return Missed((), now)
         changes: list[Change] = []
-        after = Timestamp(moment.time, moment.inc + 1)
         try:
             async with await self._database[name].watch(
-                start_at_operation_time=after, max_await_time_ms=AWAIT_MS
+                start_at_operation_time=moment, max_await_time_ms=SINCE_AWAIT_MS
             ) as stream:
-                while _moment_of(stream.resume_token, after) < now:
-                    raw = await stream.try_next()
-                    if raw is not None and (change := read_change(raw)) is not None:
-                        changes.append(change)
+                # a transaction's changes have one moment: having reached `now` is not yet having seen all of it
+                while (raw := await stream.try_next()) is not None or _moment_of(stream.resume_token, moment) < now:
+                    if raw is None:
+                        continue
+                    if (change := read_change(raw)) is None:
+                        raise HistoryLostError(f"{name} is gone")
+                    if change.moment > now:
+                        break
+                    changes.append(change)
                     if len(changes) > most:
                         raise HistoryLostError(f"more than {most} changes")
         except OperationFailure as error:
             if error.code in POSITION_LOST:
                 raise HistoryLostError(f"code {error.code}") from error
             raise
-        return changes
+        return Missed(changes, now)
 
     async def now(self) -> Timestamp:
-        """MongoDB's time of the last write that it knows. Raises PyMongoError."""
-        async with self._database.client.start_session() as session:
-            await self._database.command("ping", session=session)
-            moment = session.operation_time
-            assert moment is not None, "a replica set tells the time of its operations"  # noqa: S101
-            return moment
+        """The time of MongoDB's last write that a majority has, and that is read from then on. Raises PyMongoError."""
+        hello = await self._database.command("hello")
+        moment: Timestamp = hello["lastWrite"]["majorityOpTime"]["ts"]
+        return moment
 
     async def _follow(self) -> None:
         attempt = 0

@@ -40,6 +40,11 @@ class Follower(Protocol):
         ...
 
     @property
+    def patience(self) -> float | None:
+        """Seconds until its answer may change though nothing is written (`again` then); None: never."""
+        ...
+
+    @property
     def source(self) -> CollectionSource:
         """Whose changes it wants."""
         ...
@@ -59,5 +64,7 @@ class Follower(Protocol):
     async def next(self, changes: Sequence[Change]) -> Sequence[Update]: ...
 
     async def again(self) -> Sequence[Update]:
-        """Changes may have been missed, or the read model has another generation: what brings the asker up to date."""
+        """Changes may have been missed, the read model has another generation, or `patience` is over: what brings the
+        asker up to date.
+        """
         ...

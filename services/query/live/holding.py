@@ -9,6 +9,7 @@ from uuid import UUID
 import structlog
 from pymongo.errors import PyMongoError
 
+from services.query.cancelled import cancelled
 from services.query.live.change import Change
 from services.query.live.courier import AskerGoneError, Courier
 from services.query.live.follower import Update
@@ -100,8 +101,7 @@ class Holding:
 
     async def _finish(self, subscription: Subscription, reason: str, *, tell: bool) -> None:
         if subscription.work is not None:
-            subscription.work.cancel()
-            await asyncio.wait({subscription.work})
+            await cancelled(subscription.work)
         if tell:
             error = AnswerError(
                 code=ErrorCode.SUBSCRIPTION_ENDED, message=f"ended: {reason}", retryable=reason != "cancelled"

@@ -63,8 +63,12 @@ class Subscription:
         self.take()
 
     async def news(self) -> None:
-        """Waits until there is something to take."""
-        await self._news.wait()
+        """Waits until there is something to take, or the answer has to be looked at anew."""
+        try:
+            async with asyncio.timeout(self.follower.patience):
+                await self._news.wait()
+        except TimeoutError:
+            self.missed = True
 
     def take(self) -> list[Change]:
         """What is pending; it is the caller's from now on."""

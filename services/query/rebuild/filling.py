@@ -7,6 +7,7 @@ from itertools import groupby
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 
+from services.query.cancelled import cancelled
 from services.query.domain_event import DomainEvent
 from services.query.mongo.bulk import UnencodableError, why_unencodable, write
 from services.query.mongo.collections import details_of
@@ -15,7 +16,6 @@ from services.query.projector.fold import Folded, fold
 from services.query.projector.log_reader import LogReader
 from services.query.projector.targets import Target
 from services.query.read_model import Document, FoldedModel
-from services.query.rebuild.cancelled import cancelled
 
 SLICE = 200
 """Aggregates that are folded before others get a turn of the event loop."""

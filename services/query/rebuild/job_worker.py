@@ -9,10 +9,10 @@ import structlog
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import PyMongoError
 
+from services.query.cancelled import cancelled
 from services.query.projector.event_log import EventLogUnavailableError
 from services.query.projector.projection import ContendedError
 from services.query.read_model import Document, FoldedModel
-from services.query.rebuild.cancelled import cancelled
 from services.query.rebuild.changing_places import CannotChangeError
 from services.query.rebuild.context import Context
 from services.query.rebuild.jobs import DONE, FAILED, JobLostError, Jobs

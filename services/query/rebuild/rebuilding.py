@@ -9,11 +9,11 @@ import pymongo
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import CollectionInvalid
 
+from services.query.cancelled import cancelled
 from services.query.mongo.collections import details_of
 from services.query.projector.parking import Parking
 from services.query.projector.targets import Target, generation_target
 from services.query.read_model import Document, FoldedModel
-from services.query.rebuild.cancelled import cancelled
 from services.query.rebuild.changing_places import CannotChangeError, ChangingPlaces
 from services.query.rebuild.context import Context
 from services.query.rebuild.filling import Filling

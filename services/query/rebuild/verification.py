@@ -146,6 +146,7 @@ class Verification:
         events = await self._events(ids)
         parked = await self._target.parking.reasons(ids)
         for id_ in ids:
+            await asyncio.sleep(0)  # a long history takes its time to be folded: others get their turn in between
             suspect = self._suspects[id_]
             overdue = suspect.looked_at is not None and time.monotonic() - suspect.looked_at >= self._patience
             judged = verdict(

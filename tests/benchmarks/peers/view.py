@@ -74,7 +74,8 @@ def create_indexes(url: str) -> None:
 
 class AsyncView:
     def __init__(self, url: str) -> None:
-        self._models = AsyncMongoClient[dict[str, Any]](url, tz_aware=True).get_default_database()
+        self._client = AsyncMongoClient[dict[str, Any]](url, tz_aware=True)
+        self._models = self._client.get_default_database()
 
     async def apply(self, event: dict[str, Any]) -> None:
         results = [await self._write(each) for each in upserts(event)]
@@ -83,6 +84,9 @@ class AsyncView:
 
     async def find(self, user_id: str) -> dict[str, Any] | None:
         return await self._models["users"].find_one({"_id": user_id})
+
+    async def close(self) -> None:
+        await self._client.close()
 
     async def _write(self, each: Upsert) -> UpdateResult | None:
         try:
@@ -95,7 +99,8 @@ class SyncView:
     """For peers that know no asyncio."""
 
     def __init__(self, url: str) -> None:
-        self._models = MongoClient[dict[str, Any]](url, tz_aware=True).get_default_database()
+        self._client = MongoClient[dict[str, Any]](url, tz_aware=True)
+        self._models = self._client.get_default_database()
 
     def apply(self, event: dict[str, Any]) -> None:
         results = [self._write(each) for each in upserts(event)]
@@ -104,6 +109,9 @@ class SyncView:
 
     def find(self, user_id: str) -> dict[str, Any] | None:
         return self._models["users"].find_one({"_id": user_id})
+
+    def close(self) -> None:
+        self._client.close()
 
     def _write(self, each: Upsert) -> UpdateResult | None:
         try:

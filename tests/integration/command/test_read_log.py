@@ -104,6 +104,25 @@ async def test_an_event_that_is_committed_late_is_not_skipped(
         assert await waiting == (["slow", "quick"], later)
 
 
+async def test_a_position_is_waited_for_also_when_its_transaction_is_the_youngest(
+    start: Start, client: Client, reader: Reader, admin_database: str
+) -> None:
+    async with start(), connected(admin_database) as older, connected(admin_database) as younger:
+        first, second = older.transaction(), younger.transaction()
+        await first.start()
+        await older.fetchval("SELECT pg_current_xact_id()")
+        await second.start()
+        await younger.fetchval("SELECT pg_current_xact_id()")
+        await younger.fetchval(INSERT, "slow", 1)
+        later = await older.fetchval(INSERT, "quick", 1)
+        await first.commit()  # no transaction after the slow one has ended: PostgreSQL's xmax is its id
+        waiting = asyncio.create_task(reader.ids(0))
+        await asyncio.sleep(0.1)
+        await second.commit()
+
+        assert await waiting == (["slow", "quick"], later)
+
+
 async def test_a_transaction_that_began_before_takes_no_position_that_was_passed(
     start: Start, client: Client, reader: Reader, sql: asyncpg.Connection, admin_database: str
 ) -> None:

@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from services.query.bootstrap import READ_MODELS
+from services.query.cancelled import cancelled
 from services.query.control.projections import ProjectionControls
 from services.query.domain_event import DomainEvent
 from services.query.live_models import LiveFoldedModel, LiveModels
 from services.query.mongo.collections import Collections, Database, details_of
 from services.query.read_model import Document, FoldedModel
-from services.query.rebuild.cancelled import cancelled
 from services.query.rebuild.catalogue import Catalogue
 from services.query.rebuild.context import Context
 from services.query.rebuild.job_worker import JobWorker

@@ -10,7 +10,9 @@ from services.query.mongo.collections import Database, details_of
 from services.query.projector.parking import Parking
 from services.query.projector.targets import Target
 from services.query.read_models.user_history.entries import key
+from services.query.rebuild import verification
 from services.query.rebuild.differences import Report, digest
+from services.query.rebuild.verdict import Verdict, verdict
 from services.query.rebuild.verification import Verification
 from tests.integration.query.rebuild_scene import FOLDED, Process
 from tests.unit.query.fake_log_reader import FakeLogReader
@@ -280,3 +282,30 @@ async def test_an_empty_read_model_lacks_every_document(database: Database, log:
 def test_a_digest_tells_types_and_ignores_the_order_of_fields() -> None:
     assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
     assert len({digest({"a": value}) for value in (1, 1.0, True, "1", None)}) == 5
+
+
+async def test_a_second_look_gives_others_a_turn_after_each_aggregate(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Busy aggregates have long histories: who folds a hundred at once loses the lease, and keeps askers waiting."""
+    await process.collections.live("users").update_many({}, {"$set": {"name": "Mallory"}})
+    turns = 0
+    judged_in: list[int] = []
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def judge(*arguments: Any, **options: Any) -> Verdict:
+        judged_in.append(turns)
+        return verdict(*arguments, **options)
+
+    monkeypatch.setattr(verification, "verdict", judge)
+    others = asyncio.create_task(other())
+    report = await verified(process, "users")
+    others.cancel()
+
+    assert report.differences == len(judged_in) == len(USERS)
+    assert len(set(judged_in)) == len(USERS)

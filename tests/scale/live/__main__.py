@@ -7,8 +7,6 @@ import argparse
 import asyncio
 import sys
 
-from services.query.mongo.client import NO_LIMIT, database_of, mongo_client
-from services.query.mongo.collections import Collections
 from services.query.read_models.user_directory import USER_DIRECTORY
 from services.query.read_models.users import USERS
 from tests.scale.live.figures import Figures
@@ -26,16 +24,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.scale.live", description=__doc__)
     parser.add_argument("--only", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--users", type=int, default=1_000_000, help="whom pages and searches find their way among")
-    parser.add_argument("--rounds", type=int, default=300, help="of pages and searches")
+    parser.add_argument("--rounds", type=int, default=1_000, help="of pages and searches")
     parser.add_argument("--subscriptions", type=int, default=200)
     parser.add_argument("--rate", type=float, default=500.0, help="commands a second beside live queries")
-    parser.add_argument("--seconds", type=float, default=30.0, help="that they are sent")
+    parser.add_argument("--seconds", type=float, default=60.0, help="that they are sent")
     parser.add_argument("--writes", type=int, default=10_000, help="commands that are read back")
     given = parser.parse_args()
     figures = Figures()
     with own_servers(query_replicas=2) as servers, services_on(servers) as stack:
         asyncio.run(_run(stack, given, figures))
-    sys.stdout.write(f"{figures.text()}\n")
+    sys.stdout.write(f"{figures.verdict()}\n")
     return 1 if figures.violations else 0
 
 
@@ -55,8 +53,7 @@ async def _run(stack: Stack, given: argparse.Namespace, figures: Figures) -> Non
         await alone(amqp_url, mongo_url, figures)
         await under_load(amqp_url, figures, times=given.writes)
     if "pages" in parts:
-        async with mongo_client(mongo_url, socketTimeoutMS=NO_LIMIT) as mongo:
-            await populate(Collections(database_of(mongo)), [USERS, USER_DIRECTORY], given.users)
+        await populate(mongo_url, [USERS, USER_DIRECTORY], given.users)
         await pages_and_searches(amqp_url, figures, users=given.users, rounds=given.rounds)
 
 

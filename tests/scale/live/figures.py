@@ -1,26 +1,28 @@
 """What a run has measured and whether every promise held."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
 @dataclass
 class Figures:
-    """`lines` are to read, `violations` are promises that were broken."""
+    """`violations` are promises that were broken."""
 
-    lines: list[str] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
 
     def say(self, line: str) -> None:
-        self.lines.append(line)
+        """Shown at once: a run takes minutes."""
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
 
     def must(self, held: bool, promise: str) -> None:
         """Notes a promise that did not hold."""
         if not held:
             self.violations.append(promise)
 
-    def text(self) -> str:
-        return "\n".join([*self.lines, *(f"BROKEN: {promise}" for promise in self.violations)])
+    def verdict(self) -> str:
+        return "\n".join(f"BROKEN: {promise}" for promise in self.violations) or "every promise held"
 
 
 def quantile(values: Sequence[float], share: float) -> float:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import aiohttp
 
@@ -32,6 +32,7 @@ async def live_queries(
             )
             for number, user_id in enumerate(user_ids)
         ]
+        everybody = await askers[0].subscribe("GetAllUsers", {"lease-ms": 300_000}, limit=1)
         sent, took = await rename(client, user_ids, per_second, seconds)
         share, rest = divmod(sent, subscriptions)
         last = [1 + share + (number < rest) for number in range(subscriptions)]
@@ -51,11 +52,30 @@ async def live_queries(
             f"version in order for {subscriptions - len(wrong)}; the last came {caught_up:.1f} s after the last command"
         )
         figures.must(not wrong, f"every change in order: {wrong[:5]}")
+        behind = await _told_of_all(everybody, dict(zip(user_ids, last, strict=True)))
+        figures.must(not behind, f"a live list is told of every user, in order: {behind[:5]}")
         await _vanish(askers, http_urls, figures)
 
 
 async def _versions(live: Live, last: int) -> list[int]:
     return await live.until_version(last, timeout=CATCH_UP_SECONDS)
+
+
+async def _told_of_all(live: Live, last: dict[str, int]) -> list[str]:
+    """Users whose versions went back in the updates of a list, or did not come up to their last one."""
+    told: dict[str, int] = {}
+    wrong: list[str] = []
+    with suppress(TimeoutError):
+        while {user_id: told.get(user_id, 0) for user_id in last} != last:
+            heard = await live.next(timeout=LEASE_SECONDS)
+            for change in heard.body["data"].get("changes", []):
+                user_id, version = change["user_id"], change["user"]["version"]
+                if version <= told.get(user_id, 0):
+                    wrong.append(f"{user_id}: {version} after {told[user_id]}")
+                told[user_id] = version
+    return wrong + [
+        f"{user_id}: ended at {told.get(user_id, 0)}" for user_id in last if told.get(user_id) != last[user_id]
+    ]
 
 
 async def _vanish(askers: Sequence[LiveAsker], http_urls: Sequence[str], figures: Figures) -> None:

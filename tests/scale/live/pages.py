@@ -36,7 +36,7 @@ async def pages_and_searches(amqp_url: str, figures: Figures, *, users: int, rou
             await timed("page 1", "GetAllUsers", limit=LIMIT)
             await timed(f"page {far}", "GetAllUsers", limit=LIMIT, **cursor)
             for kind in SEARCHES:
-                await timed(f"search: {kind}", "SearchUsers", text=_text(kind, population))
+                await timed(f"search: {kind}", "SearchUsers", text=_text(kind, population.name(chance)))
     figures.say(f"{users} users, {rounds} rounds in turns:")
     for name, seconds in took.items():
         ratio = quantile(seconds, 0.99) / quantile(took["GetUserById"], 0.99)
@@ -46,8 +46,8 @@ async def pages_and_searches(amqp_url: str, figures: Figures, *, users: int, rou
     figures.say(f"  all searches: {milliseconds(searches)}, p99 ÷ GetUserById's {quantile(searches, 0.99) / by_id:.2f}")
 
 
-def _text(kind: str, population: Population) -> str:
-    first, last = population.name()
+def _text(kind: str, name: tuple[str, str]) -> str:
+    first, last = name
     return {
         "one name": first,
         "two names": f"{first} {last}",

@@ -1,5 +1,7 @@
 """From samples to `NAME VALUE`, with values written by hand."""
 
+import math
+
 import pytest
 
 from tests.benchmarks.figures import FIGURES, lines, measured, ratio, shown, to_best_of, unmeasured
@@ -102,6 +104,14 @@ def test_a_ratio_compares_within_a_round_and_not_medians() -> None:
     # Medians would say 10; the rounds, in which the machine was quick and slow for both, say 20.
     samples = {"ours": [2000.0, 200.0, 1000.0], "other": [100.0, 10.0, 50.0]}
     assert ratio("ours", "other")(samples) == [20.0, 20.0, 20.0]
+
+
+def test_a_round_that_says_nothing_counts_for_no_figure_and_shifts_no_other() -> None:
+    samples = {"ours": [10.0, 20.0, 30.0], "other": [10.0, math.nan, 10.0]}
+
+    assert ratio("ours", "other")(samples) == [1.0, 3.0]
+    written = as_json(samples, [], Scale(), "make bench")
+    assert written["samples"]["other"] == [10.0, None, 10.0]
 
 
 def test_the_best_peer_may_be_another_one_in_each_round_and_one_that_does_not_run_is_left_out() -> None:

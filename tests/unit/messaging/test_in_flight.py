@@ -1,6 +1,10 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
 from shared.messaging.envelope import Envelope
-from shared.messaging.in_flight import InFlight, PublishedBatch
+from shared.messaging.in_flight import InFlight
 from shared.messaging.ports import PublishFailure
+from shared.messaging.published_batch import PublishedBatch
 
 REFUSED, UNCONFIRMED, UNROUTABLE = PublishFailure.REFUSED, PublishFailure.UNCONFIRMED, PublishFailure.UNROUTABLE
 
@@ -89,3 +93,69 @@ def test_what_was_given_up_can_not_be_confirmed_any_more() -> None:
 
     assert batch.results == [UNCONFIRMED]
     assert len(in_flight) == 0
+
+
+def test_confirms_in_any_order_and_more_than_once_settle_each_message_once() -> None:
+    in_flight = InFlight()
+    first, second = published(in_flight, "a", "b", "c"), published(in_flight, "d", "e")
+
+    in_flight.confirm(2, multiple=False, accepted=False)
+    in_flight.confirm(2, multiple=False, accepted=True)
+    in_flight.confirm(5, multiple=False, accepted=True)
+    in_flight.confirm(4, multiple=True, accepted=True)
+    in_flight.confirm(4, multiple=True, accepted=False)
+
+    assert (first.results, second.results) == ([None, REFUSED, None], [None, None])
+    assert first.done.is_set()
+    assert second.done.is_set()
+    assert len(in_flight) == 0
+
+
+def test_batches_that_are_written_in_turns_keep_their_own_words() -> None:
+    in_flight = InFlight()
+    envelopes = [Envelope(exchange="e", routing_key=str(number), type="T", body=b"") for number in range(4)]
+    first, second = PublishedBatch(envelopes), PublishedBatch(envelopes)
+    for batch, indexes in ((first, range(2)), (second, range(2)), (first, range(2, 4)), (second, range(2, 4))):
+        in_flight.add(batch, indexes)
+
+    in_flight.returned((None, "e", "3"))
+    in_flight.confirm(3, multiple=True, accepted=True)
+    in_flight.confirm(5, multiple=True, accepted=False)
+    in_flight.confirm(6, multiple=True, accepted=True)
+
+    assert first.results == [None, None, REFUSED, UNROUTABLE]
+    assert second.results == [None, REFUSED, UNCONFIRMED, UNCONFIRMED]
+    assert first.done.is_set()
+    assert not second.done.is_set()
+
+
+def test_batches_sent_later_are_confirmed_while_an_earlier_one_is_given_up() -> None:
+    in_flight = InFlight()
+    lost, kept = published(in_flight, "a", "b"), published(in_flight, "c")
+
+    in_flight.forget(lost)
+    in_flight.confirm(3, multiple=True, accepted=True)
+
+    assert lost.results == [UNCONFIRMED, UNCONFIRMED]
+    assert kept.results == [None]
+
+
+@given(st.data())
+def test_whatever_the_broker_says_each_message_has_the_first_word_about_it(data: st.DataObject) -> None:
+    in_flight = InFlight()
+    sizes = data.draw(st.lists(st.integers(1, 5), min_size=1, max_size=4))
+    batches = [published(in_flight, *"abcde"[:size]) for size in sizes]
+    total = sum(sizes)
+    expected: dict[int, PublishFailure | None] = {}
+    for tag, multiple, accepted in data.draw(
+        st.lists(st.tuples(st.integers(1, total + 1), st.booleans(), st.booleans()), max_size=12)
+    ):
+        in_flight.confirm(tag, multiple=multiple, accepted=accepted)
+        for number in range(1 if multiple else tag, min(tag, total) + 1):
+            expected.setdefault(number, None if accepted else REFUSED)
+
+    results = [result for batch in batches for result in batch.results]
+    assert results == [expected.get(number, UNCONFIRMED) for number in range(1, total + 1)]
+    starts = [sum(sizes[:index]) for index in range(len(sizes))]
+    for batch, start, size in zip(batches, starts, sizes, strict=True):
+        assert batch.done.is_set() == all(number in expected for number in range(start + 1, start + size + 1))

@@ -5,9 +5,10 @@ from contextlib import asynccontextmanager
 from prometheus_client import CollectorRegistry
 
 from shared.messaging.envelope import Delivery, Envelope
+from shared.messaging.joint_handler import JointHandler
 from shared.messaging.metrics import MessagingMetrics
 from shared.messaging.reply import Reply
-from shared.messaging.responder import JOINT_CALLS, JOINT_SECONDS, JointHandler, RequestHandler, Responder
+from shared.messaging.responder import JOINT_CALLS, RequestHandler, Responder
 from tests.support.fake_broker import FakeBroker, FakeReplier
 
 
@@ -19,6 +20,7 @@ class Answering:
         handler: RequestHandler,
         *,
         joint: JointHandler | None = None,
+        joint_seconds: float = 10.0,
         max_concurrent: int = 256,
         drain_seconds: float = 10.0,
     ) -> None:
@@ -33,6 +35,7 @@ class Answering:
             self.replier,
             handler,
             joint=joint,
+            joint_seconds=joint_seconds,
             max_concurrent=max_concurrent,
             drain_seconds=drain_seconds,
             metrics=MessagingMetrics(self.registry),
@@ -213,19 +216,23 @@ class Together:
 
     def __init__(self, seconds: float = 0.0, error: Exception | None = None) -> None:
         self.calls: list[list[bytes]] = []
-        self.under_way = self.most = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
         self._seconds = seconds
         self._error = error
 
     def takes(self, request: Delivery) -> bool:
         return request.body.startswith(b"j")
 
+    async def has_calls(self, number: int) -> None:
+        async with asyncio.timeout(5):
+            while len(self.calls) < number:
+                await asyncio.sleep(0.001)
+
     async def answer(self, requests: Sequence[Delivery]) -> Sequence[Reply | None]:
         self.calls.append([request.body for request in requests])
-        self.under_way += 1
-        self.most = max(self.most, self.under_way)
+        await self.gate.wait()
         await asyncio.sleep(self._seconds)
-        self.under_way -= 1
         if self._error:
             raise self._error
         return [None if b"left" in request.body else Reply(type="Joint", body=request.body) for request in requests]
@@ -245,16 +252,20 @@ async def test_what_may_be_is_answered_together_and_what_is_left_alone() -> None
 
 
 async def test_what_arrives_while_joint_calls_are_under_way_gathers_for_the_next() -> None:
-    joint = Together(seconds=0.02)
+    joint = Together()
+    joint.gate.clear()
     async with running(Answering(echo, joint=joint)) as answering:
-        for number in range(20):
+        for number in range(JOINT_CALLS):
             answering.ask(f"j{number}".encode())
-            await asyncio.sleep(0.001)
+            await joint.has_calls(number + 1)
+        for number in range(JOINT_CALLS, 20):
+            answering.ask(f"j{number}".encode())
+            await asyncio.sleep(0)
+        joint.gate.set()
         await answering.settled()
 
+    assert [len(call) for call in joint.calls] == [1] * JOINT_CALLS + [20 - JOINT_CALLS]
     assert len(answering.answers) == 20
-    assert joint.most == JOINT_CALLS
-    assert len(joint.calls) < 10
 
 
 async def test_when_a_joint_call_fails_each_is_answered_alone() -> None:
@@ -268,7 +279,7 @@ async def test_when_a_joint_call_fails_each_is_answered_alone() -> None:
 
 
 async def test_a_joint_call_that_takes_too_long_is_given_up() -> None:
-    async with running(Answering(echo, joint=Together(seconds=3600))) as answering:
+    async with running(Answering(echo, joint=Together(seconds=3600), joint_seconds=0.02)) as answering:
         answering.ask(b"j1")
         await answering.settled()
 
@@ -277,8 +288,8 @@ async def test_a_joint_call_that_takes_too_long_is_given_up() -> None:
 
 async def test_a_request_with_little_time_left_does_not_wait_for_others() -> None:
     joint = Together()
-    async with running(Answering(echo, joint=joint)) as answering:
-        answering.ask(b"j1", expiration_ms=round(1000 * JOINT_SECONDS))
+    async with running(Answering(echo, joint=joint, joint_seconds=10.0)) as answering:
+        answering.ask(b"j1", expiration_ms=30_000)
         await answering.settled()
 
     assert (joint.calls, answering.answers) == ([], [("j1", b"j1")])

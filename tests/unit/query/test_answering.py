@@ -204,3 +204,19 @@ async def test_a_wait_ends_before_the_deadline_of_the_question(answering: Answer
 
     assert handler.demand is not None
     assert 0.5 < handler.demand.max_wait <= 0.75
+
+
+@pytest.mark.parametrize(("does", "times"), [(False, 2), (True, 1)])
+async def test_what_does_something_is_not_done_again_when_a_generation_has_had_its_day(does: bool, times: int) -> None:
+    """A subscription that is cancelled twice would be called unknown."""
+    generations, handler, bus = FakeGenerations(), Asked(), QueryBus()
+
+    async def answer(query: GetUserById, demand: Demand) -> Answered | Failed:
+        generations.is_fresh = handler.times > 0
+        return await handler(query, demand)
+
+    bus.register(GetUserById, answer, does=does)
+    answering = Answering(bus, QueryMetrics(), Followed(), GenerationGuard(generations))
+
+    assert (await ask(answering, "GetUserById", {"user_id": "alice"}))["status"] == "ok"
+    assert handler.times == times

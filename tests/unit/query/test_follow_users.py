@@ -7,6 +7,7 @@ from bson import Timestamp
 
 from services.query.freshness.demand import Demand
 from services.query.live.change import Change
+from services.query.live.change_feed import Missed
 from services.query.live.follower import Beginning, Update
 from services.query.read_model import Document
 from services.query.read_models.users.follow_users import UsersFollower
@@ -23,6 +24,7 @@ class Scene:
         self.document = document
         self.collection = collection
         self.time = 0
+        self.missed: list[Change] = []
         self.asked_since: list[tuple[Timestamp, str]] = []
         self.follower = UsersFollower(
             GetAllUsers(), self.ask, source=self.source, now=self.now, since=self.changes_since
@@ -38,9 +40,9 @@ class Scene:
         self.time += 1
         return Timestamp(self.time, 1)
 
-    async def changes_since(self, moment: Timestamp, collection: str, _most: int) -> Sequence[Change]:
+    async def changes_since(self, moment: Timestamp, collection: str, _most: int) -> Missed:
         self.asked_since.append((moment, collection))
-        return []
+        return Missed(self.missed, Timestamp(self.time, 1))
 
     def change(self, document: Document, time: int | None = None) -> Change:
         moment = Timestamp(time if time is not None else self.time + 1, 1)
@@ -84,7 +86,7 @@ async def test_a_token_goes_on_in_the_same_generation() -> None:
     scene = Scene(at_version(3))
 
     assert (await scene.begin(last.resume_token)).resumed is True
-    assert scene.asked_since == [(Timestamp(1, 1), "users.g1")]
+    assert scene.asked_since == [(Timestamp(1, 2), "users.g1")]
 
 
 async def test_a_token_of_another_generation_begins_anew() -> None:
@@ -95,3 +97,34 @@ async def test_a_token_of_another_generation_begins_anew() -> None:
     beginning = await scene.begin(last.resume_token)
 
     assert (beginning.resumed, len(beginning.updates), scene.asked_since) == (False, 1, [])
+
+
+async def test_what_was_missed_is_not_told_again_by_the_changes_that_came_meanwhile() -> None:
+    [last] = (await Scene(at_version(1)).begin()).updates
+    scene = Scene(at_version(1))
+    scene.time = 10
+    bob = Change("users.g1", "bob", at_version(2) | {"_id": "bob"}, Timestamp(5, 1))
+    later = Change("users.g1", "bob", at_version(3) | {"_id": "bob"}, Timestamp(20, 1))
+    scene.missed = [bob]
+
+    beginning = await scene.begin(last.resume_token)
+    updates = await scene.follower.next([bob, later])
+
+    assert told(beginning.updates[1:]) == [(2, "Al 2")]
+    assert told(updates) == [(3, "Al 3")]
+
+
+async def test_a_token_in_the_middle_of_a_transaction_brings_the_rest_of_it() -> None:
+    """Its changes have one moment."""
+    names = ("bob", "carol", "dave")
+    transaction = [Change("users.g1", name, at_version(1) | {"_id": name}, Timestamp(5, 1)) for name in names]
+    first = Scene(at_version(1))
+    await first.begin()
+    [update] = await first.follower.next(transaction[:2])
+    scene = Scene(at_version(1))
+    scene.time, scene.missed = 10, transaction
+
+    _, rest = (await scene.begin(update.resume_token)).updates
+
+    assert isinstance(rest.answer, Answered)
+    assert [change["user_id"] for change in rest.answer.data["changes"]] == ["dave"]

@@ -1,7 +1,8 @@
 """`GetSignupStats`, live: the whole answer again whenever it is another one."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, ClassVar
 
 from services.query.freshness.demand import Demand
@@ -18,15 +19,29 @@ _FORMAT, _KIND = 1, "signup_stats"
 class SignupStatsFollower:
     """Each update is a state and not a step: so several changes may be one, and who comes back has missed nothing. Its
     token tells which state it was.
+
+    A period without an end goes up to today: at midnight (UTC) it has one bucket more, though nothing is written.
     """
 
     pause: ClassVar[float] = 0.2
     key: ClassVar[None] = None
 
-    def __init__(self, _query: GetSignupStats, ask: Ask, *, source: CollectionSource) -> None:
+    def __init__(
+        self, query: GetSignupStats, ask: Ask, *, source: CollectionSource, clock: Callable[[], datetime]
+    ) -> None:
         self.source = source
+        self._query = query
         self._ask = ask
+        self._clock = clock
         self._shown: Any = None
+
+    @property
+    def patience(self) -> float | None:
+        if self._query.to is not None:
+            return None
+        now = self._clock()
+        midnight = datetime.combine(now.date() + timedelta(days=1), time(), UTC)
+        return (midnight - now).total_seconds()
 
     async def begin(self, demand: Demand, resume_token: str | None) -> Beginning | Failed:
         if resume_token is not None and unseal(resume_token, 3)[:2] != [_FORMAT, _KIND]:

@@ -38,6 +38,7 @@ class UserFollower:
     """
 
     pause: ClassVar[float] = 0.0
+    patience: ClassVar[None] = None
 
     def __init__(
         self,
