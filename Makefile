@@ -8,8 +8,6 @@ PYTHON ?= $(or $(shell for p in python3 python3.13 python3.12 python3.11 python3
 VENV := .venv/bin
 DEPLOY := $(PYTHON) -m deploy
 PYTEST := $(VENV)/python -m pytest
-# Tests wait for disks and for servers that come back most of the time: two at once halve it. WORKERS=0 is one process.
-WORKERS ?= 2
 LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
@@ -40,7 +38,7 @@ demo: up ## the story: create, read, update, read your write, list, and what is 
 	@eval "$$($(DEPLOY) env)" && $(VENV)/python -m services.ops.demo
 
 test: prepare ## every test, against real servers of their own
-	@$(PYTEST) -n $(WORKERS) --dist loadfile $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 test-unit: venv-dev ## tests that need no server
 	@$(PYTEST) tests/unit tests/contract tests/architecture $(ARGS)

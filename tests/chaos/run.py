@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from random import Random
 
@@ -100,6 +100,11 @@ async def clients(world: World, plan: Plan, sending: Traffic, history: History) 
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def _late(fault: Fault) -> tuple[bool, bool]:
+    """First in, last out: the detour of a stream, and what else takes servers that work."""
+    return fault.target != "stream", not fault.needs_servers
+
+
 class _Schedule:
     def __init__(self, world: World, plan: Plan, history: History, ledger: Ledger, growth: Growth, ends: float) -> None:
         self._world = world
@@ -151,14 +156,12 @@ class _Schedule:
         return sorted(chosen.values(), key=lambda fault: fault.target not in SERVICES)
 
     async def _together(self, faults: Sequence[Fault]) -> None:
-        # A fault of the stream needs the broker to be put in and taken out: first in, last out.
-        faults = sorted(faults, key=lambda fault: fault.target != "stream")
-        for fault in faults:
-            self._history.note("fault", name=fault.name, seconds=round(fault.seconds, 1))
-            await fault.inject(self._world)
-        await self._hold(faults)
-        for fault in reversed(faults):
-            await fault.heal(self._world)
+        async with AsyncExitStack() as healing:
+            for fault in sorted(faults, key=_late):
+                self._history.note("fault", name=fault.name, seconds=round(fault.seconds, 1))
+                await fault.inject(self._world)
+                healing.push_async_callback(fault.heal, self._world)
+            await self._hold(faults)
         name = " + ".join(sorted(fault.name for fault in faults))
         self._history.note("healed", name=name)
         try:

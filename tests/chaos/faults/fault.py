@@ -13,12 +13,14 @@ class Fault(Protocol):
     differ in it.
     `unready` are the services that may say that they are not ready while it lasts; the others must not.
     `seconds` is how long it lasts, after `inject` has returned.
+    `needs_servers` says that to inject or heal it takes servers that work: mixed, it is first in and last out.
     """
 
     name: str
     target: str
     unready: frozenset[str]
     seconds: float
+    needs_servers: bool
 
     async def inject(self, world: World) -> None: ...
 
@@ -47,6 +49,8 @@ UNREADY = {
 
 class Base:
     """Name, target and how long; a fault class adds `inject` and `heal`, few an `answer`."""
+
+    needs_servers = False
 
     def __init__(self, name: str, target: str, seconds: float) -> None:
         self.name = name

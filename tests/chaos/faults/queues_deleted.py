@@ -27,6 +27,8 @@ PATIENCE_SECONDS = 40.0
 class QueuesDeleted(Base):
     """With what is in them."""
 
+    needs_servers = True  # the set-up job sees to all of them
+
     def __init__(self, name: str, queues: Sequence[str], rng: Random) -> None:
         super().__init__(name, "rabbitmq", rng.uniform(0.5, 4))
         self._queues = queues
@@ -55,6 +57,8 @@ class ProjectionQueueDeleted(QueuesDeleted):
 
 class EmptyQueueDeleted(Base):
     """While nobody can publish, once all of it is done: then nothing is lost with it."""
+
+    needs_servers = True  # to do it, and for the set-up job
 
     def __init__(self, name: str, kind: str, rng: Random) -> None:
         super().__init__(name, "rabbitmq", rng.uniform(0.5, 3))

@@ -8,9 +8,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from random import Random
 
-from deploy.native.stack import NativeStack
+from deploy.native.stack import SERVICES, NativeStack
 from tests.chaos.faults.calm import Calm
 from tests.chaos.faults.catalogue import CATALOGUE, Make
 from tests.chaos.history import History
@@ -26,6 +27,8 @@ QUIET_SECONDS = 40.0
 CALM_SECONDS = 12.0
 MINUTES = 3.0
 """After which no further fault of an arena begins."""
+BROKEN = ("AttributeError", "ImportError", "NameError", "TypeError")
+"""In a service's log: the mutant no longer fits the product. It dies of that; whatever is found then is no catch."""
 
 
 @dataclass
@@ -37,10 +40,12 @@ class Result:
     caught: list[Violation] = field(default_factory=list)
     """By the promise that it breaks."""
     beside: list[Violation] = field(default_factory=list)
+    broken: str = ""
+    """What the mutant dies of; it is neither caught nor has it survived."""
 
 
 def main() -> int:
-    """0 when every mutant was caught, and the same arenas without a mutant broke no promise."""
+    """0 when every mutant made its mistake and was caught, and the same arenas without a mutant broke no promise."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.mutants", description=__doc__)
     parser.add_argument("--only", default="", help=f"comma-separated: {', '.join(TRIALS)}; all by default")
     parser.add_argument("--seed", type=int, default=1)
@@ -66,13 +71,30 @@ def tried(servers: NativeStack, mutant: str, seed: int) -> Result:
     """Runs the mutant, seed after seed, until it is caught or has used up our patience."""
     trial = TRIALS[mutant]
     result = Result(mutant, trial.arena)
-    while not result.caught and result.seconds < PATIENCE_SECONDS:
+    while not result.caught and not result.broken and result.seconds < PATIENCE_SECONDS:
+        for log in _service_logs(servers.layout.logs):
+            log.write_text("")  # of the mutant before
         violations, seconds = violated(servers, ARENAS[trial.arena], seed + len(result.seeds), mutant)
         result.seconds += seconds
         result.seeds.append(seed + len(result.seeds))
-        result.caught = [violation for violation in violations if violation.promise in trial.promises]
+        result.broken = dies_of(servers.layout.logs)
+        if not result.broken:
+            result.caught = [violation for violation in violations if violation.promise in trial.promises]
         result.beside = [violation for violation in violations if violation.promise not in trial.promises]
     return result
+
+
+def dies_of(logs: Path) -> str:
+    """The first line of a service's log that tells of a mistake in Python; empty when there is none."""
+    for log in _service_logs(logs):
+        for line in log.read_text(errors="replace").splitlines():
+            if any(name in line for name in BROKEN):
+                return f"{log.name}: {line[:200]}"
+    return ""
+
+
+def _service_logs(folder: Path) -> list[Path]:
+    return sorted(path for service in SERVICES for path in folder.glob(f"{service}-*.log"))
 
 
 def _controls(servers: NativeStack, arenas: Sequence[tuple[str, int]]) -> Iterator[Result]:
@@ -118,7 +140,11 @@ def _calm(_: Random) -> Calm:
 
 
 def _shown(result: Result) -> Result:
-    said = "; ".join(map(str, (*result.caught, *result.beside))) or "nothing found"
+    said = (
+        f"DOES NOT WORK: {result.broken}"
+        if result.broken
+        else "; ".join(map(str, (*result.caught, *result.beside))) or "nothing found"
+    )
     sys.stderr.write(f"{time.strftime('%T')} {result.mutant} ({result.arena}) {result.seconds:.0f} s: {said}\n")
     return result
 
@@ -126,7 +152,9 @@ def _shown(result: Result) -> Result:
 def table(results: Sequence[Result]) -> list[str]:
     lines = ["| mutant | arena | caught by | shown by | seconds |", "|---|---|---|---|---|"]
     for result in results:
-        promise = result.caught[0].promise if result.caught else "**survived**"
+        promise = (
+            result.caught[0].promise if result.caught else "**does not work**" if result.broken else "**survived**"
+        )
         ids = f"{len(result.caught[0].shown_by)}: {result.caught[0].shown_by[0][:90]}" if result.caught else ""
         lines.append(f"| `{result.mutant}` | {result.arena} | {promise} | {ids} | {result.seconds:.0f} |")
     return lines

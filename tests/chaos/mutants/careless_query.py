@@ -7,11 +7,10 @@ from pymongo import InsertOne, ReplaceOne
 
 from services.query import bootstrap
 from services.query.domain_event import DomainEvent
+from services.query.mongo.bulk import Write
 from services.query.projector import fold as folding
 from services.query.projector import folded_projection
-from services.query.projector.fold import Failure, Folded, by_aggregate, version_of
-from services.query.projector.folded_projection import FoldedProjection
-from services.query.projector.projection import Tally
+from services.query.projector.fold import Failure, Folded, version_of
 from services.query.read_model import Document, FoldedModel
 from tests.chaos.mutants.eager_consumer import EagerConsumer
 from tests.chaos.mutants.patching import put
@@ -25,21 +24,14 @@ def projector_acks_first() -> None:
 def no_version_guard() -> None:
     """Takes every event as the next one, and writes documents whatever version stands there."""
 
-    async def apply(self: Any, messages: Sequence[DomainEvent]) -> Tally:
-        pending = by_aggregate(messages)
-        loaded = await self._load(list(pending))
-        folded = {key: _all_of(self._model, loaded.get(key), events) for key, events in pending.items()}
-        changed = {key: result.document for key, result in folded.items() if result.document is not None}
-        writes = [
-            ReplaceOne({"_id": key}, document) if key in loaded else InsertOne(document)
-            for key, document in changed.items()
-        ]
-        if writes:
-            await self._write_guarded(writes, [detail for key in changed for detail in folded[key].details])
-        self._advanced({key: result.version for key, result in folded.items()})
-        return Tally(applied=len(messages))
+    def fold(model: FoldedModel, document: Document | None, events: Iterable[DomainEvent], check: Any = None) -> Folded:
+        return _all_of(model, document, list(events))
 
-    put(FoldedProjection, "apply", apply)
+    def unguarded(loaded: Document | None, document: Document) -> Write:
+        return InsertOne(document) if loaded is None else ReplaceOne({"_id": document["_id"]}, document)
+
+    put(folded_projection, "fold", fold)
+    put(folded_projection, "_guarded", unguarded)
 
 
 def gap_ignored() -> None:

@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from deploy.native.layout import ROOT
 from tests.chaos.faults.catalogue import CATALOGUE
 from tests.chaos.mutants import careless_command, careless_query
+from tests.chaos.mutants.__main__ import dies_of
 from tests.chaos.mutants.patching import put
 from tests.chaos.mutants.trials import ARENAS, TRIALS
 from tests.chaos.oracle.read_models import ReadSide
@@ -52,3 +54,12 @@ def test_every_mistake_still_finds_the_part_that_it_spoils(service: str) -> None
 def test_a_mutant_whose_part_is_gone_says_so() -> None:
     with pytest.raises(AttributeError, match="the mutant must follow the product"):
         put(careless_query, "no_such_part", None)
+
+
+def test_a_mutant_that_dies_of_a_mistake_in_python_is_told_from_one_that_makes_its_own(tmp_path: Path) -> None:
+    (tmp_path / "query-1.log").write_text("warning trying again error=OutageError\n")
+    (tmp_path / "postgres.log").write_text("TypeError is no word of ours here\n")
+    assert dies_of(tmp_path) == ""
+
+    (tmp_path / "query-2.log").write_text("started\nerror error=\"AttributeError: no attribute '_load'\"\n")
+    assert dies_of(tmp_path) == "query-2.log: error error=\"AttributeError: no attribute '_load'\""
