@@ -21,7 +21,8 @@ NO_POSTGRES = cast("asyncpg.Connection[asyncpg.Record]", None)
 
 @pytest.fixture
 def database_url(mongo_admin_url: str) -> str:
-    return str(URL(mongo_admin_url).with_path(f"/test_bench_{uuid4().hex}"))
+    url = URL(mongo_admin_url)
+    return str(url.with_path(f"/test_bench_{uuid4().hex}").with_query(url.query))  # authSource stands there
 
 
 @pytest.fixture

@@ -12,9 +12,11 @@ from services.query.mongo.client import mongo_client
 from services.query.mongo.collections import Collections, Database
 from services.query.mongo.setup import ensure_indexes
 from services.query.read_model import Document
+from services.query.settings import QuerySettings
 from shared.messaging.management_api import ManagementApi
 from shared.messaging.setup import set_up_broker
 from shared.messaging.topology import topology
+from tests.integration.query.service_scene import World, settings_for
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +49,14 @@ async def vhost_url(amqp_admin_url: str, rabbitmq_api_url: str) -> AsyncIterator
     yield url
     async with ManagementApi(rabbitmq_api_url) as api:
         await api.delete("vhosts", name)
+
+
+@pytest.fixture
+async def world(vhost_url: str, database: Database) -> AsyncIterator[World]:
+    async with World(vhost_url, database) as world:
+        yield world
+
+
+@pytest.fixture
+def settings(vhost_url: str, mongo_admin_url: str, database: Database) -> QuerySettings:
+    return settings_for(vhost_url, mongo_admin_url, database)

@@ -1,7 +1,6 @@
 """How fresh an answer is, as a client learns it from the running service."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +11,7 @@ from services.query.mongo.collections import Database
 from services.query.settings import QuerySettings
 from shared.messaging.management_api import ManagementApi
 from tests.integration.query.gate import Gate
-from tests.integration.query.service_scene import World, running, settings_for
+from tests.integration.query.service_scene import World, running
 from tests.unit.query.given_events import created, event, renamed
 
 QUERIES = {
@@ -24,17 +23,6 @@ QUERIES = {
     "GetSignupStats": {},
     "GetCommandStatus": {"command_id": "00000000-0000-4000-8000-000000000000"},
 }
-
-
-@pytest.fixture
-async def world(vhost_url: str, database: Database) -> AsyncIterator[World]:
-    async with World(vhost_url, database) as world:
-        yield world
-
-
-@pytest.fixture
-def settings(vhost_url: str, mongo_admin_url: str, database: Database) -> QuerySettings:
-    return settings_for(vhost_url, mongo_admin_url, database)
 
 
 @pytest.mark.parametrize("query", QUERIES)

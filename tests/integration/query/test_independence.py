@@ -1,7 +1,6 @@
 """A read model that stands still, fails, or has parked aggregates delays no other one."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -24,12 +23,6 @@ QUESTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "command_status": ("GetCommandStatus", {"command_id": str(command_id(f"u{USERS - 1}", 1))}),
 }
 FRESH = {"max-staleness-ms": 0, "max-wait-ms": 20_000}
-
-
-@pytest.fixture
-async def world(vhost_url: str, database: Database) -> AsyncIterator[World]:
-    async with World(vhost_url, database) as world:
-        yield world
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import pytest
 from yarl import URL
 
 from services.query.domain_event import DomainEvent
-from services.query.mongo.collections import Database
 from services.query.settings import QuerySettings
 from shared.client import CqrsClient
 from shared.client_live import LiveAnswers
@@ -18,19 +17,8 @@ from shared.contracts.answer import Answered, Failed
 from shared.contracts.queries import GetAllUsers, GetSignupStats, GetUserById
 from shared.contracts.views import UserPage, UserPageUpdate, UserView
 from shared.messaging.management_api import ManagementApi
-from tests.integration.query.service_scene import World, running, settings_for
+from tests.integration.query.service_scene import World, running
 from tests.unit.query.given_events import created, renamed
-
-
-@pytest.fixture
-async def world(vhost_url: str, database: Database) -> AsyncIterator[World]:
-    async with World(vhost_url, database) as world:
-        yield world
-
-
-@pytest.fixture
-def settings(vhost_url: str, mongo_admin_url: str, database: Database) -> QuerySettings:
-    return settings_for(vhost_url, mongo_admin_url, database)
 
 
 @pytest.fixture

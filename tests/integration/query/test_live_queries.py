@@ -10,20 +10,9 @@ import pytest
 from services.query.mongo.collections import Database
 from services.query.service import QueryService
 from services.query.settings import QuerySettings
-from tests.integration.query.service_scene import World, http_get, running, settings_for
+from tests.integration.query.service_scene import World, http_get, running
 from tests.support.live_asker import Heard, Live, LiveAsker
 from tests.unit.query.given_events import created, deactivated, reactivated, renamed
-
-
-@pytest.fixture
-async def world(vhost_url: str, database: Database) -> AsyncIterator[World]:
-    async with World(vhost_url, database) as world:
-        yield world
-
-
-@pytest.fixture
-def settings(vhost_url: str, mongo_admin_url: str, database: Database) -> QuerySettings:
-    return settings_for(vhost_url, mongo_admin_url, database)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -13,12 +12,6 @@ from services.query.settings import QuerySettings
 from shared.messaging.envelope import Envelope
 from tests.integration.query.service_scene import World, http_get, running, settings_for
 from tests.unit.query.given_events import created, renamed
-
-
-@pytest.fixture
-async def world(vhost_url: str, database: Database) -> AsyncIterator[World]:
-    async with World(vhost_url, database) as world:
-        yield world
 
 
 @pytest.fixture

@@ -1,32 +1,18 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import pytest
-
 from services.query.bootstrap import PROJECTION_QUEUES, READ_MODELS, Seams
-from services.query.mongo.collections import Database
 from services.query.projector.projector import OrderedConsumer
 from services.query.service import QueryService
 from services.query.settings import QuerySettings
 from shared.contracts.outcome import Rejected, RejectionError
 from shared.messaging.envelope import Delivery, Envelope
 from shared.messaging.opening import open_connection
-from tests.integration.query.service_scene import World, http_get, running, settings_for
+from tests.integration.query.service_scene import World, http_get, running
 from tests.unit.query.given_events import command_id, created, deactivated, event, renamed
-
-
-@pytest.fixture
-async def world(vhost_url: str, database: Database) -> AsyncIterator[World]:
-    async with World(vhost_url, database) as world:
-        yield world
-
-
-@pytest.fixture
-def settings(vhost_url: str, mongo_admin_url: str, database: Database) -> QuerySettings:
-    return settings_for(vhost_url, mongo_admin_url, database)
 
 
 async def test_events_become_visible_and_questions_are_answered(world: World, settings: QuerySettings) -> None:
