@@ -51,7 +51,7 @@ class AnswerError(BaseModel):
 class Answered(BaseModel, Generic[DataT]):
     """`data` is JSON on the wire; a client reads it as the query's `view`."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", cache_strings="keys")
 
     status: Literal["ok"] = "ok"
     data: DataT
@@ -59,11 +59,11 @@ class Answered(BaseModel, Generic[DataT]):
 
 
 class Failed(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", cache_strings="keys")
 
     status: Literal["error"] = "error"
     error: AnswerError
 
 
 Answer = Annotated[Answered | Failed, Field(discriminator="status")]
-ANSWER: TypeAdapter[Answered | Failed] = TypeAdapter(Answer)
+ANSWER: TypeAdapter[Answered | Failed] = TypeAdapter(Answer, config=ConfigDict(cache_strings="keys"))

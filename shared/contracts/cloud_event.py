@@ -16,7 +16,8 @@ class CloudEvent(BaseModel):
     event's number in the log: unique and roughly in time order, but neither dense nor in the order of commits.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # "keys": a cache of values, pydantic's default, would keep the last 16,384 ids of no further use.
+    model_config = ConfigDict(frozen=True, extra="ignore", cache_strings="keys")
 
     specversion: str = "1.0"
     id: UUID

@@ -67,4 +67,4 @@ class Rejected(BaseModel):
 
 
 Outcome = Annotated[Accepted | Rejected, Field(discriminator="status")]
-OUTCOME: TypeAdapter[Accepted | Rejected] = TypeAdapter(Outcome)
+OUTCOME: TypeAdapter[Accepted | Rejected] = TypeAdapter(Outcome, config=ConfigDict(cache_strings="keys"))

@@ -6,11 +6,13 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
 from itertools import count
+from time import monotonic
 from types import TracebackType
 from typing import Self
 
 from prometheus_client import Counter
 
+from shared.messaging.arrivals import Arrivals
 from shared.messaging.connection import SupervisedConnection
 from shared.messaging.envelope import Delivery
 from shared.messaging.frame_channel import FrameChannel
@@ -25,8 +27,9 @@ class AmqpBatchConsumer:
     `async with AmqpBatchConsumer(connection, ["queries"]) as consumer: async for batch in consumer.batches(): …`
 
     `prefetch` messages per queue at most are unacknowledged, which bounds memory. `linger` (seconds) is how long a
-    batch waits for more after its first message. Consumers that get lost are made again (see QueueConsumers). Leaving
-    the context closes the channel: what is not acknowledged by then is given back, in order.
+    batch waits for more after its first message; not at all while so few arrive that none is to be expected. Consumers
+    that get lost are made again (see QueueConsumers). Leaving the context closes the channel: what is not acknowledged
+    by then is given back, in order.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class AmqpBatchConsumer:
         self._channel: FrameChannel | None = None  # of this session
         self._outstanding = Outstanding()
         self._buffer: deque[Delivery] = deque()
+        self._arrivals = Arrivals()
         self._arrived = asyncio.Event()
         self._filled = asyncio.Event()
         self._ended = False
@@ -80,7 +84,7 @@ class AmqpBatchConsumer:
                 self._arrived.clear()
                 await self._arrived.wait()
                 continue
-            if self._linger and len(self._buffer) < self._max_batch and not self._ended:
+            if self._linger and len(self._buffer) < self._max_batch and not self._ended and self._expects_more():
                 await self._wait_for_more()
             batch = [self._buffer.popleft() for _ in range(min(self._max_batch, len(self._buffer)))]
             if batch:
@@ -124,6 +128,7 @@ class AmqpBatchConsumer:
     def on_deliveries(self, deliveries: list[Delivery]) -> None:
         if self._halted:
             return
+        self._arrivals.count(len(deliveries), monotonic())
         self._outstanding.add(*[delivery.delivery_tag for delivery in deliveries])
         self._buffer.extend(deliveries)
         _count(self._metrics.consumed, deliveries)
@@ -154,6 +159,9 @@ class AmqpBatchConsumer:
         self._arrived.set()
         if len(self._buffer) >= self._max_batch or self._ended:
             self._filled.set()
+
+    def _expects_more(self) -> bool:
+        return self._arrivals.expected_within(self._linger, monotonic()) >= 1
 
     async def _wait_for_more(self) -> None:
         self._filled.clear()

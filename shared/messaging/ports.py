@@ -25,7 +25,8 @@ class BatchConsumer(Protocol):
     """Messages from one or more queues, in batches; each queue's own order is kept."""
 
     def batches(self) -> AsyncIterator[list[Delivery]]:
-        """Yields what has arrived: at least one message, at most `max_batch`, waiting `linger` seconds to fill up.
+        """Yields what has arrived: at least one message, at most `max_batch`, waiting `linger` seconds to fill up
+        where more is to be expected in that time.
 
         Outlives lost connections, and ends after `stop()` once what had arrived is handed out.
         """

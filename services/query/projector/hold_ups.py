@@ -2,7 +2,7 @@
 
 The broker delivers no more than so many messages that are not acknowledged. While there is room nobody delays anybody.
 When there is none, who has done all that is there waits for who has not. A lane is given up on when it finishes nothing
-at all for 5 s, or when the others spend more than three quarters of that time waiting for it alone: lanes that merely
+at all for 2 s, or when the others spend more than three quarters of that time waiting for it alone: lanes that merely
 differ in speed, while all of them have much to do, go on side by side. Where batches take long, because the machine or
 MongoDB is overloaded, patience grows with them: to read the log instead would only add to the load.
 """
@@ -10,7 +10,7 @@ MongoDB is overloaded, patience grows with them: to read the log instead would o
 from collections.abc import Sequence
 from typing import Protocol
 
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 2.0
 BATCHES = 4
 """The time of the longest one counts that many times as well."""
 RELIEF = 3.0

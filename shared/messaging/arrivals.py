@@ -1,0 +1,27 @@
+"""How fast messages arrive just now: pure."""
+
+from math import exp
+
+MEMORY_SECONDS = 0.1
+
+
+class Arrivals:
+    """A moving average: what came longer ago than `MEMORY_SECONDS` counts for little.
+
+    Times are seconds of any clock that doesn't go back.
+    """
+
+    def __init__(self) -> None:
+        self._per_second = 0.0
+        self._counted_at = -float("inf")
+
+    def count(self, messages: int, now: float) -> None:
+        self._per_second = self._rate(now) + messages / MEMORY_SECONDS
+        self._counted_at = now
+
+    def expected_within(self, seconds: float, now: float) -> float:
+        """How many messages are to come in that time, if it goes on like this."""
+        return self._rate(now) * seconds
+
+    def _rate(self, now: float) -> float:
+        return self._per_second * exp((self._counted_at - now) / MEMORY_SECONDS)

@@ -1,0 +1,28 @@
+import pytest
+
+from shared.messaging.arrivals import Arrivals
+
+
+@pytest.mark.parametrize("rate", [50, 200, 2_000, 20_000])
+def test_a_steady_rate_is_what_is_expected(rate: int) -> None:
+    arrivals = Arrivals()
+    for number in range(rate):
+        arrivals.count(1, number / rate)
+
+    assert arrivals.expected_within(1.0, 1.0) == pytest.approx(rate, rel=0.12)
+
+
+def test_nothing_is_expected_before_anything_has_come_nor_long_after() -> None:
+    arrivals = Arrivals()
+    assert arrivals.expected_within(1.0, 5.0) == 0
+
+    arrivals.count(1_000, 5.0)
+    assert arrivals.expected_within(0.003, 5.0) > 10
+    assert arrivals.expected_within(0.003, 6.0) < 0.01
+
+
+def test_a_single_message_after_silence_announces_no_other() -> None:
+    arrivals = Arrivals()
+    arrivals.count(1, 5.0)
+
+    assert arrivals.expected_within(0.003, 5.0) < 0.1
