@@ -15,6 +15,11 @@ SERVER_SETTINGS = {
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "15s",
     "jit": "off",  # compiling costs more than such statements take
+    # What the service looks for an index has. But a statement that was planned while a table was new keeps its plan, to
+    # read all of it, until the table is analysed: a minute under load, and more work with every row.
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
 }
 COMMAND_TIMEOUT_SECONDS = 20.0
 """When the server can't answer at all: a network that swallows packets, a stopped process."""
