@@ -11,6 +11,7 @@ from services.query.mongo.bulk import Write
 from services.query.projector import fold as folding
 from services.query.projector import folded_projection
 from services.query.projector.fold import Failure, Folded, version_of
+from services.query.projector.folded_projection import FoldedProjection
 from services.query.read_model import Document, FoldedModel
 from tests.chaos.mutants.eager_consumer import EagerConsumer
 from tests.chaos.mutants.patching import put
@@ -27,11 +28,11 @@ def no_version_guard() -> None:
     def fold(model: FoldedModel, document: Document | None, events: Iterable[DomainEvent], check: Any = None) -> Folded:
         return _all_of(model, document, list(events))
 
-    def unguarded(loaded: Document | None, document: Document) -> Write:
+    def unguarded(_self: FoldedProjection, loaded: Document | None, document: Document) -> Write:
         return InsertOne(document) if loaded is None else ReplaceOne({"_id": document["_id"]}, document)
 
     put(folded_projection, "fold", fold)
-    put(folded_projection, "_guarded", unguarded)
+    put(FoldedProjection, "_guarded", unguarded)
 
 
 def gap_ignored() -> None:
