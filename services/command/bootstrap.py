@@ -21,13 +21,14 @@ from services.command.handlers.update_user_email import update_user_email
 from services.command.ids import new_id
 from services.command.metrics import CommandMetrics
 from services.command.outbox_sweep import OutboxSweep
+from services.command.pipeline.clearing import Clearing
 from services.command.pipeline.completion import Completion
 from services.command.pipeline.dead_letter_reception import receive_dead_letter
 from services.command.pipeline.execution import Execution
 from services.command.pipeline.pipeline import Pipeline, Receive
 from services.command.pipeline.reception import receive_command
 from services.command.pipeline.transaction import BatchTransaction
-from services.command.postgres.engine import postgres_engine
+from services.command.postgres.engine import FORGETFUL, SERVER_SETTINGS, postgres_engine
 from services.command.postgres.outage import Outage
 from services.command.postgres.schema_check import check_schema
 from services.command.postgres.users import UserStore
@@ -70,12 +71,14 @@ class CommandService:
     _stopping: asyncio.Event
     _consumers: Sequence[AmqpBatchConsumer]
     _pipelines: Sequence[Pipeline]
+    _clearing: Clearing
     _sweep: OutboxSweep
     _responder: Responder
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until `stop`; then takes nothing more, finishes what it has in hand, and returns."""
         async with BackgroundTasks(stop) as tasks:
+            clearing = tasks.start(self._clearing.run(), name="clear the outbox")
             running = [
                 *(tasks.start(pipeline.run(), name="pipeline") for pipeline in self._pipelines),
                 tasks.start(self._sweep.run(self._stopping), name="outbox sweep"),
@@ -87,6 +90,8 @@ class CommandService:
                 consumer.halt()
             await self._responder.stop()
             await asyncio.wait(running)
+            self._clearing.end()
+            await asyncio.wait([clearing])
 
 
 def utc_now() -> datetime:
@@ -111,6 +116,15 @@ async def bootstrap(
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(postgres_engine(settings.postgres, application_name="command"))
         await check_schema(engine)
+        forgetful = await stack.enter_async_context(
+            postgres_engine(
+                settings.postgres,
+                application_name="command: outbox",
+                pool_size=1,
+                settings={**SERVER_SETTINGS, **FORGETFUL},
+            )
+        )
+        clearing = Clearing(forgetful)
 
         async def connection(purpose: str) -> SupervisedConnection:
             connected = SupervisedConnection(
@@ -143,7 +157,7 @@ async def bootstrap(
             health.add(f"database: {name}", lambda: outage.trouble)
             health.add(f"consumer: {name}", lambda: source.trouble)
             execution = Execution(transaction, outage, is_current=source.is_current, stopping=stopping, metrics=metrics)
-            completion = Completion(engine, publisher, replier, source, metrics=metrics)
+            completion = Completion(engine, publisher, replier, source, clearing, metrics=metrics)
             return Pipeline(source, receive, execution, completion, batch_size=batch_size)
 
         commands = await consumer(
@@ -164,6 +178,7 @@ async def bootstrap(
             _stopping=stopping,
             _consumers=(commands, letters),
             _pipelines=pipelines,
+            _clearing=clearing,
             _sweep=_sweep(engine, publisher, stopping, settings, metrics, health),
             _responder=Responder(requests, replier, EventLog(engine), metrics=messaging),
         )

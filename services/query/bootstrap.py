@@ -245,19 +245,21 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
 
         dead_letters = DeadLetters(publisher)
 
-        def new_consumer(queue: str) -> AmqpBatchConsumer:
+        most_linger = settings.max_linger_ms / 1000
+
+        def new_consumer(queue: str, linger: float) -> AmqpBatchConsumer:
             return AmqpBatchConsumer(
                 events,
                 [queue],
                 prefetch=settings.prefetch,
                 max_batch=settings.batch_size,
-                linger=settings.linger_ms / 1000,
+                linger=min(linger, most_linger),
                 metrics=traffic,
             )
 
         @asynccontextmanager
         async def new_projector(live: LiveModel) -> AsyncIterator[Projector[Any]]:
-            async with new_consumer(queue_of(live.model)) as consumer:
+            async with new_consumer(queue_of(live.model), live.model.linger_seconds) as consumer:
                 yield Projector(
                     seams.projection(live.projection),
                     seams.consumer(consumer),
@@ -278,7 +280,7 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
             health.add(f"projection {projector.name}", projector.why_not)
             health.add_note(f"projection {projector.name}", projector.note)
 
-        feeding = await enter(new_consumer(projection_queue(FEED)))
+        feeding = await enter(new_consumer(projection_queue(FEED), 0.0))
         reader = RpcLogReader(rpc, timeout=settings.event_log_timeout_seconds)
 
         def lanes(feed: Feed) -> Sequence[Lane]:
@@ -293,6 +295,7 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
                     is_current=feed.is_current,
                     answer=feed.answer,
                     max_batch=settings.batch_size,
+                    linger=min(live.model.linger_seconds, most_linger),
                 )
                 for live in models.all
                 if isinstance(live, LiveFoldedModel)

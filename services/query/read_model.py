@@ -57,6 +57,9 @@ class FoldedModel:
 
     `followed` says that live queries follow the documents: they are then replaced whole, so that a change tells what
     became of them.
+
+    `linger_seconds` is how far apart batches begin, as long as events keep coming: the more go together, the less each
+    costs. What comes after a pause waits for nothing.
     """
 
     name: str
@@ -65,6 +68,7 @@ class FoldedModel:
     details: Callable[[Document | None, DomainEvent], Sequence[Detail]] | None = None
     entries_by: str | None = None
     followed: bool = False
+    linger_seconds: float = 0.03
     indexes: Sequence[IndexModel] = ()
 
     @property
@@ -78,11 +82,13 @@ class RecordedModel:
 
     `record` gives the document of an event or an outcome, or None where there is nothing to record. `supersedes` gives
     the condition under which a document takes the place of the one that stands there already (None: never).
+    `linger_seconds` is how long a batch waits for more to come, where more is to be expected.
     """
 
     name: str
     record: Callable[["DomainEvent | TimedOutcome"], Document | None]
     supersedes: Callable[[Document], Mapping[str, Any] | None]
+    linger_seconds: float = 0.03
     indexes: Sequence[IndexModel] = ()
     sources: Sources = ((EVENTS, "#"), (OUTCOMES, "#"))
 

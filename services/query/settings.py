@@ -23,8 +23,9 @@ class QuerySettings(ServiceSettings):
     """Messages that a projector writes at once, at most."""
     prefetch: int = Field(default=1500, ge=1, le=65535)
     """Messages on their way to one projector: those that it writes, those that it reads, and those that arrive."""
-    linger_ms: float = Field(default=2.0, ge=0, le=1000)
-    """How long a projector waits for more after the first message of a batch."""
+    max_linger_ms: float = Field(default=30.0, ge=0, le=1000)
+    """How long a projector waits for more events at most, while they keep coming; read models that are asked for single
+    users wait less."""
     max_concurrent_queries: int = Field(default=512, ge=1)
     event_log_timeout_seconds: float = Field(default=10.0, gt=0)
     catalogue_lease_seconds: float = Field(default=5.0, gt=0)

@@ -1,4 +1,4 @@
-"""After the commit: publish, then reply, then acknowledge, then clear the outbox."""
+"""After the commit: publish, then reply, then acknowledge, then have the outbox cleared."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.command.metrics import CommandMetrics
+from services.command.pipeline.clearing import Clearing
 from services.command.pipeline.transaction import Committed
 from services.command.postgres import outbox
 from services.command.postgres.failures import in_few_words, is_transient
@@ -33,6 +34,7 @@ class Completion:
         publisher: Publisher,
         replier: Replier,
         consumer: BatchConsumer,
+        clearing: Clearing,
         *,
         metrics: CommandMetrics,
     ) -> None:
@@ -40,6 +42,7 @@ class Completion:
         self._publisher = publisher
         self._replier = replier
         self._consumer = consumer
+        self._clearing = clearing
         self._metrics = metrics
 
     async def run(self, batch: Committed) -> None:
@@ -58,7 +61,7 @@ class Completion:
         if not promised:
             return []
         try:
-            arrears = await self._arrears(promised)
+            arrears, are_all = await self._arrears(promised)
         except Exception as error:
             if not is_transient(error):
                 raise
@@ -66,21 +69,25 @@ class Completion:
             self._metrics.unpublished.labels("store").inc(len(promised))
             return []
         # When there is more in arrears than fits, ours would overtake it: the sweep takes them after it.
-        messages = arrears if len(arrears) == MAX_ARREARS else [*arrears, *promised]
+        messages = [*arrears, *promised] if are_all else arrears
         failures = await self._publisher.publish([message.envelope for message in messages])
         for failure in failures:
             if failure is not None:
                 self._metrics.unpublished.labels(failure.value).inc()
         return [message.id for message, failure in zip(messages, failures, strict=True) if failure is None]
 
-    async def _arrears(self, promised: Sequence[outbox.Stored]) -> list[outbox.Stored]:
-        """What a dead process or a failed publish has left of the same aggregates: it must go out first."""
+    async def _arrears(self, promised: Sequence[outbox.Stored]) -> tuple[list[outbox.Stored], bool]:
+        """What a dead process or a failed publish has left of the same aggregates, which must go out first; and whether
+        that is all of it.
+        """
         keys = {message.ordering_key for message in promised if message.follows and message.ordering_key is not None}
         if not keys:
-            return []
+            return [], True
+        published = self._clearing.published()
         first = min(message.id for message in promised)
         async with self._engine.connect() as connection:
-            return await outbox.earlier(connection, keys, before=first, limit=MAX_ARREARS)
+            found = await outbox.earlier(connection, keys, before=first, limit=MAX_ARREARS)
+        return [message for message in found if message.id not in published], len(found) < MAX_ARREARS
 
     async def _reply(self, replies: Sequence[tuple[Delivery, str]]) -> None:
         envelopes: list[Envelope] = []
@@ -96,12 +103,4 @@ class Completion:
             await self._replier.reply(envelopes)
 
     async def _clear(self, confirmed: Sequence[int]) -> None:
-        if not confirmed:
-            return
-        try:
-            async with self._engine.connect() as connection:
-                await outbox.clear(connection, confirmed)
-        except Exception as error:
-            if not is_transient(error):
-                raise
-            logger.warning("outbox not cleared, will be published again", error=in_few_words(error))
+        self._clearing.clear(confirmed)

@@ -1,6 +1,6 @@
 """The way to PostgreSQL."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -21,12 +21,16 @@ SERVER_SETTINGS = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
 }
+FORGETFUL = {"synchronous_commit": "off"}
+"""A commit doesn't wait for the disk: a crash of PostgreSQL may undo it. For what may as well be done again."""
 COMMAND_TIMEOUT_SECONDS = 20.0
 """When the server can't answer at all: a network that swallows packets, a stopped process."""
 
 
 @asynccontextmanager
-async def postgres_engine(url: str, *, application_name: str, pool_size: int = 8) -> AsyncIterator[AsyncEngine]:
+async def postgres_engine(
+    url: str, *, application_name: str, pool_size: int = 8, settings: Mapping[str, str] = SERVER_SETTINGS
+) -> AsyncIterator[AsyncEngine]:
     """A pool of connections (`postgresql+asyncpg://…`), closed at the end. Connects when first used."""
     engine = create_async_engine(
         url,
@@ -37,7 +41,7 @@ async def postgres_engine(url: str, *, application_name: str, pool_size: int = 8
         connect_args={
             "timeout": CONNECT_TIMEOUT_SECONDS,
             "command_timeout": COMMAND_TIMEOUT_SECONDS,
-            "server_settings": {"application_name": application_name, **SERVER_SETTINGS},
+            "server_settings": {"application_name": application_name, **settings},
         },
     )
     ask_idle_connections(engine)

@@ -71,6 +71,7 @@ class Lane:
         is_current: Callable[[Delivery], bool],
         answer: "Callable[[Lane, Sequence[Delivery]], Awaitable[None]]",
         max_batch: int,
+        linger: float = 0.0,
         backoff: Backoff | None = None,
     ) -> None:
         self.name = projection.name
@@ -87,6 +88,8 @@ class Lane:
         self._is_current = is_current
         self._answer = answer
         self._max_batch = max_batch
+        self._linger = linger
+        self._began_at = -float("inf")
         self._hand: deque[Chunk] = deque()
         self._passed_by: list[Chunk] = []
         self._asked: deque[Delivery] = deque(maxlen=MOST_ASKED)  # markers that came while it was behind
@@ -185,15 +188,29 @@ class Lane:
         while True:
             self._changed.clear()
             if self.state is State.LIVE and self._hand:
-                await self._write(self._next_chunks())
+                if (wait := self._time_to_linger()) > 0:
+                    await self._wait_for_change(wait)
+                else:
+                    await self._write(self._next_chunks())
             elif self._ended:
                 return
             elif self.state is State.BEHIND and not self.is_paused():
                 attempt = await self._try_to_catch_up(attempt)
             else:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(JOIN_AGAIN_SECONDS if self.state is State.BEHIND else None):
-                        await self._changed.wait()
+                await self._wait_for_change(JOIN_AGAIN_SECONDS if self.state is State.BEHIND else None)
+
+    async def _wait_for_change(self, seconds: float | None) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+
+    def _time_to_linger(self) -> float:
+        """Seconds; none when a batch is full, somebody asks, or the batch before began long enough ago."""
+        if self._ended or any(self.name in chunk.markers for chunk in self._hand):
+            return 0.0
+        if sum(len(chunk.deliveries) for chunk in self._hand) >= self._max_batch:
+            return 0.0
+        return self._began_at + self._linger - time.monotonic()
 
     def _next_chunks(self) -> list[Chunk]:
         chunks: list[Chunk] = []
@@ -210,7 +227,7 @@ class Lane:
         era, attempt = self._era, 0
         events = [event for chunk in chunks for event in chunk.events.get(self.aggregate_type, ())]
         while self._era == era and any(self._is_current(chunk.deliveries[0]) for chunk in chunks):
-            started = time.monotonic()
+            self._began_at = started = time.monotonic()
             try:
                 tally = await self._projection.apply(events)
             except Exception as error:

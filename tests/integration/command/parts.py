@@ -13,6 +13,7 @@ from services.command.bootstrap import STORES, command_bus, utc_now
 from services.command.command_bus import CommandBus
 from services.command.metrics import CommandMetrics
 from services.command.outbox_sweep import OutboxSweep
+from services.command.pipeline.clearing import Clearing
 from services.command.pipeline.completion import Completion
 from services.command.pipeline.execution import Execution
 from services.command.pipeline.pipeline import Pipeline
@@ -57,16 +58,20 @@ class Parts:
                 stopping=stopping,
                 metrics=self.metrics,
             )
+            clearing = Clearing(self.engine)
             completion = Completion(
-                self.engine, self.broker.publisher(), self.broker.replier(), consumer, metrics=self.metrics
+                self.engine, self.broker.publisher(), self.broker.replier(), consumer, clearing, metrics=self.metrics
             )
             pipeline = Pipeline(consumer, partial(receive_command, bus), execution, completion, batch_size=max_batch)
             running = asyncio.create_task(pipeline.run())
+            clears = asyncio.create_task(clearing.run())
             try:
                 yield
             finally:
                 await consumer.stop()
                 await asyncio.wait_for(running, 20)
+                clearing.end()
+                await asyncio.wait_for(clears, 20)
 
 
 @asynccontextmanager

@@ -4,4 +4,6 @@ from services.query.read_model import FoldedModel
 from services.query.read_models.users.indexes import INDEXES
 from services.query.read_models.users.projection import project
 
-USERS = FoldedModel(name="users", aggregate_type="user", project=project, followed=True, indexes=INDEXES)
+USERS = FoldedModel(
+    name="users", aggregate_type="user", project=project, followed=True, linger_seconds=0.005, indexes=INDEXES
+)
