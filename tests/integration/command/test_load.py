@@ -79,3 +79,20 @@ async def assert_everything_holds(client: Client, sql: asyncpg.Connection) -> No
     accepted = [outcome[0] for outcome in client.outcomes.values() if outcome[0]["status"] == "accepted"]
     caused = {str(row["causation_id"]) for row in await sql.fetch("SELECT causation_id FROM events")}
     assert caused <= {outcome["command_id"] for outcome in accepted}
+
+
+async def test_a_table_that_has_just_grown_is_not_read_from_end_to_end(
+    start: Start, client: Client, sql: asyncpg.Connection
+) -> None:
+    """What was planned for an empty table stays planned so until PostgreSQL has counted its rows: a minute or more."""
+    commands = 600
+    await sql.execute("SELECT pg_stat_reset()")
+    async with start(batch_size=5):
+        for number in range(commands):
+            await client.send("CreateUser", create(f"u{number}"))
+        await eventually(lambda: sql.fetchval(f"SELECT count(*) = {commands} FROM inbox"), timeout=60)
+    counted = f"SELECT n_tup_ins = {commands} FROM pg_stat_user_tables WHERE relname = 'users'"
+    await eventually(lambda: sql.fetchval(counted), timeout=20)
+
+    read = await sql.fetchval("SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'users'")
+    assert read < commands
