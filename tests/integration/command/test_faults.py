@@ -15,6 +15,7 @@ from services.command.command_bus import CommandBus
 from services.command.domain.decision import Rejection
 from services.command.handlers.create_user import create_user
 from services.command.handlers.users import Users
+from services.command.pipeline import clearing
 from services.command.pipeline.dead_letter_reception import receive_dead_letter
 from services.command.pipeline.execution import MAX_ATTEMPTS
 from services.command.pipeline.reception import receive_command
@@ -209,6 +210,20 @@ async def test_the_next_command_takes_along_what_was_left_of_its_aggregate(
 
     assert await wired.sweep().sweep() == 1
     assert published(wired)[-1] == ("bob", 1)
+    assert await sql.fetchval("SELECT count(*) FROM outbox") == 0
+
+
+async def test_what_is_published_and_not_cleared_yet_is_not_published_again(
+    wired: Parts, sql: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clearing, "GATHER_SECONDS", 60)
+    async with wired.processing():
+        wired.broker.put(QUEUE, command(create("alice")))
+        await eventually(lambda: asyncio.sleep(0, len(outcomes(wired)) == 1))
+        assert await sql.fetchval("SELECT count(*) FROM outbox") == 1
+        wired.broker.put(QUEUE, command({"user_id": "alice", "name": "Al"}, "RenameUser"))
+        await eventually(lambda: asyncio.sleep(0, len(outcomes(wired)) == 2))
+    assert published(wired) == [("alice", 1), ("alice", 2)]
     assert await sql.fetchval("SELECT count(*) FROM outbox") == 0
 
 
