@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import any_, bindparam, select, update
+from sqlalchemy import any_, bindparam, null, select, union_all, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import Text
@@ -27,9 +27,14 @@ LOCK = (
     .order_by(users.c.user_id)
     .with_for_update()
 )
-EMAIL_OWNERS = select(users.c.email_key, users.c.user_id).where(
-    users.c.email_key == any_(bindparam("keys", type_=ARRAY(Text)))
+_locked = LOCK.cte("locked")
+LOCK_AND_FIND_OWNERS = union_all(
+    select(_locked.c.user_id, _locked.c.name, _locked.c.email, _locked.c.status, _locked.c.version),
+    select(users.c.user_id, null(), users.c.email_key, null(), null()).where(
+        users.c.email_key == any_(bindparam("keys", type_=ARRAY(Text)))
+    ),
 )
+"""Users with their versions, and then the owners of e-mail addresses with none."""
 INSERT = RowInsert(users, COLUMNS, now=["created_at", "updated_at"], often_same=["status", "version"])
 _new = unnested(users, *COLUMNS, now=["updated_at"]).subquery("new")
 UPDATE = (
@@ -51,15 +56,17 @@ class UserStore:
         """
         ids = sorted({command.aggregate_id for command in commands})
         keys = {email_key(email) for command in commands if (email := _email(command)) is not None}
-        rows = await connection.execute(LOCK, {"ids": ids})
-        loaded = {
-            user_id: (User(user_id, name, email, UserStatus(status)), version)
-            for user_id, name, email, status, version in rows
-        }
-        owners: dict[str, str] = {}
         if keys:
-            found = await connection.execute(EMAIL_OWNERS, {"keys": sorted(keys)})
-            owners = {row[0]: row[1] for row in found}
+            rows = await connection.execute(LOCK_AND_FIND_OWNERS, {"ids": ids, "keys": sorted(keys)})
+        else:
+            rows = await connection.execute(LOCK, {"ids": ids})
+        loaded: dict[str, tuple[User, int]] = {}
+        owners: dict[str, str] = {}
+        for user_id, name, email, status, version in rows:
+            if version is None:
+                owners[email] = user_id
+            else:
+                loaded[user_id] = User(user_id, name, email, UserStatus(status)), version
         return Users(loaded, owners)
 
     async def save(self, connection: AsyncConnection, aggregates: Users, now: datetime) -> None:

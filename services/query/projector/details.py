@@ -14,6 +14,7 @@ from pymongo import InsertOne, ReplaceOne, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import BulkWriteError, OperationFailure
 from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
 
 from services.query.mongo.bulk import Write, Written, write
 from services.query.mongo.collections import Collection, details_of
@@ -21,6 +22,8 @@ from services.query.read_model import Detail, Entry, Increment
 
 CONFLICTS = frozenset({112, 251})
 """WriteConflict; NoSuchTransaction, which is what the rest of a bulk hears after a write of it has failed."""
+SOON = WriteConcern(w=1)
+"""For what is followed by a write that waits for the majority: who has that one has all before it."""
 LOCAL = ReadConcern("local")  # a collection can be made in a transaction with no other one
 
 
@@ -65,7 +68,7 @@ async def write_entries_first(part: Part) -> Written:
     """
     entries = [detail.document for detail in part.details if isinstance(detail, Entry)]
     if entries:
-        collection = details_of(part.documents)
+        collection = details_of(part.documents).with_options(write_concern=SOON)
         added = await write(collection, [InsertOne(entry) for entry in entries])
         if again := [entries[index] for index in sorted(added.duplicate_keys)]:
             await write(collection, [ReplaceOne({"_id": entry["_id"]}, entry) for entry in again])
