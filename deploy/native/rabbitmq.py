@@ -15,8 +15,6 @@ from deploy.native.secret_files import read_secret
 
 ADMIN = "admin"
 OLDEST = (3, 10)  # older ones lack at-least-once dead lettering
-NO_BUSY_WAITING = "+sbwt none +sbwtdcpu none +sbwtdio none"
-"""Erlang's idle threads would spin on cores that the other servers need (https://www.rabbitmq.com/docs/runtime)."""
 
 _FILES = ROOT / "deploy" / "rabbitmq"
 
@@ -86,7 +84,7 @@ def _environment(home: Path, layout: Layout) -> dict[str, str]:
         "RABBITMQ_CONF_ENV_FILE": os.devnull,
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
         "RABBITMQ_DIST_PORT": str(layout.erlang_port),
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"-kernel inet_dist_use_interface {{127,0,0,1}} {NO_BUSY_WAITING}",
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
         "RABBITMQ_DEFAULT_USER": ADMIN,
         "RABBITMQ_DEFAULT_PASS": read_secret(layout.secrets, "rabbitmq_admin_password"),
         "RUNNING_UNDER_SYSTEMD": "true",  # the script then becomes the Erlang VM, and our pid is its own

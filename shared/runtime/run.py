@@ -12,7 +12,7 @@ import structlog
 import uvloop
 
 from shared.runtime.errors import StartupError, in_one_line
-from shared.runtime.garbage import search_less
+from shared.runtime.garbage import search_less, search_regularly
 from shared.runtime.logging import configure_logging
 from shared.runtime.settings import InvalidSettingsError, ServiceSettings, Settings, load_settings
 
@@ -58,7 +58,11 @@ async def started(service: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
         async with service as running:
             entered = True
             search_less()
-            yield running
+            searching = asyncio.create_task(search_regularly(), name="search for garbage")
+            try:
+                yield running
+            finally:
+                searching.cancel()
     except Exception as error:
         if entered or isinstance(error, StartupError):
             raise
