@@ -244,6 +244,7 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
         register_live_queries(models, event_log, guard, followed, bus)
 
         dead_letters = DeadLetters(publisher)
+        users = models.of(USERS)
 
         most_linger = settings.max_linger_ms / 1000
 
@@ -324,7 +325,7 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
             requests,
             replier,
             Answering(bus, metrics, followed, guard),
-            joint=GetUsersById(models.of(USERS).documents, models.of(USERS).recency, guard, metrics),
+            joint=GetUsersById(users.documents, users.freshness, users.recency, guard, metrics),
             max_concurrent=settings.max_concurrent_queries,
             drain_seconds=settings.drain_seconds,
             metrics=traffic,

@@ -1,7 +1,7 @@
 """Ordinary `GetUserById`s answered together: the same bytes as one at a time, and what is not theirs is left."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from services.query.answering import Answering
 from services.query.freshness.freshness import Freshness
 from services.query.freshness.recency import Recency
+from services.query.freshness.version_watch import VersionWatch
 from services.query.generation_guard import GenerationGuard
 from services.query.metrics import QueryMetrics
 from services.query.mongo.document_loader import DocumentLoader
@@ -68,16 +69,19 @@ class Scene:
         self.registry = CollectorRegistry()
         metrics, guard = QueryMetrics(self.registry), GenerationGuard(self.generations)
         users, recency = cast(DocumentLoader, self.users), cast(Recency, self.recency)
-        self.together = GetUsersById(users, recency, guard, metrics)
+        freshness = Freshness("user", VersionWatch(self._versions), _nothing_is_parked)
+        self.together = GetUsersById(users, freshness, recency, guard, metrics)
         bus = QueryBus()
-        handler = GetUserByIdHandler(users, cast(Freshness, _AnyState()))
+        handler = GetUserByIdHandler(users, freshness)
         bus.register(GetUserById, handler, recency, about=lambda query: query.user_id)
         self.alone = Answering(bus, QueryMetrics(), Followed(), guard)
 
+    async def _versions(self, keys: Iterable[str]) -> Mapping[str, int]:
+        return {key: self.users.documents[key]["version"] for key in keys if key in self.users.documents}
 
-class _AnyState:
-    def is_met(self, *_: object) -> bool:
-        return True
+
+async def _nothing_is_parked(_keys: Iterable[str]) -> Mapping[str, str]:
+    return {}
 
 
 def asking(user_id: Any, **properties: Any) -> Delivery:
@@ -121,15 +125,43 @@ async def test_a_malformed_question_is_left_and_harms_no_other(user_id: Any) -> 
 @pytest.mark.parametrize(
     "properties",
     [
-        {"headers": {"consistency-token": "user/alice@3"}},
         {"headers": {"max-staleness-ms": 100}},
-        {"headers": {"max-wait-ms": 100}},
         {"headers": {"subscribe": True}},
         {"content_encoding": "gzip"},
     ],
 )
 def test_a_question_that_asks_for_more_is_left(properties: Mapping[str, Any]) -> None:
     assert not Scene().together.takes(asking("alice", **properties))
+
+
+@pytest.mark.parametrize(
+    "token", ["user/alice@3", "user/alice@1", "order/7@9", "user/alice@2,order/7@9", "user/alice@2,user/alice@3"]
+)
+async def test_who_knows_of_nothing_newer_is_answered_with_the_others(token: str) -> None:
+    scene = Scene()
+    asked = asking("alice", headers={"consistency-token": token, "max-wait-ms": 50})
+
+    assert scene.together.takes(asked)
+    assert await scene.together.answer([asked]) == [await scene.alone(asked)]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"consistency-token": "user/alice@4"},
+        {"consistency-token": "user/alice@3,user/bob@9"},
+        {"consistency-token": "nonsense"},
+        {"consistency-token": 7},
+        {"max-wait-ms": "soon"},
+    ],
+)
+async def test_who_knows_of_something_newer_or_asks_for_nonsense_is_left_and_harms_no_other(
+    headers: Mapping[str, Any],
+) -> None:
+    left, good = await Scene().together.answer([asking("alice", headers=headers), asking("alice")])
+
+    assert left is None
+    assert good is not None
 
 
 def test_other_questions_and_large_ones_are_left() -> None:

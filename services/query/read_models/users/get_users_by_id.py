@@ -7,11 +7,19 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from services.query.freshness.demand import MAX_STALENESS_HEADER, MAX_WAIT_HEADER, TOKEN_HEADER
+from services.query.freshness.demand import (
+    MAX_STALENESS_HEADER,
+    MAX_WAIT_HEADER,
+    TOKEN_HEADER,
+    InvalidDemandError,
+    read_demand,
+)
+from services.query.freshness.freshness import Freshness
 from services.query.freshness.recency import Recency
 from services.query.generation_guard import GenerationGuard
 from services.query.metrics import QueryMetrics
 from services.query.mongo.document_loader import DocumentLoader
+from services.query.read_model import Document
 from services.query.read_models.users.view import is_visible, user_answer_json
 from shared.contracts.answer import ANSWER_TYPE, ErrorCode
 from shared.contracts.live import SUBSCRIBE_HEADER
@@ -21,21 +29,33 @@ from shared.messaging.envelope import Delivery
 from shared.messaging.reply import Reply
 
 MAX_BODY = 256
-OF_ITS_OWN = frozenset((TOKEN_HEADER, MAX_WAIT_HEADER, MAX_STALENESS_HEADER, SUBSCRIBE_HEADER))
+OF_ITS_OWN = frozenset((MAX_STALENESS_HEADER, SUBSCRIBE_HEADER))
 """Headers that ask for more than an answer."""
+DEMANDS = frozenset((TOKEN_HEADER, MAX_WAIT_HEADER))
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
     reply: Reply
     status: str
+    document: Document | None
 
 
 class GetUsersById:
-    """A JointHandler: the answers are those of `GetUserByIdHandler`. What asks for more, or is wrong, it leaves."""
+    """A JointHandler: the answers are those of `GetUserByIdHandler`. What asks for more, or is wrong, it leaves, and so
+    it does who knows of something that is not there yet.
+    """
 
-    def __init__(self, users: DocumentLoader, recency: Recency, guard: GenerationGuard, metrics: QueryMetrics) -> None:
+    def __init__(
+        self,
+        users: DocumentLoader,
+        freshness: Freshness,
+        recency: Recency,
+        guard: GenerationGuard,
+        metrics: QueryMetrics,
+    ) -> None:
         self._users = users
+        self._freshness = freshness
         self._recency = recency
         self._guard = guard
         self._metrics = metrics
@@ -53,8 +73,20 @@ class GetUsersById:
         """Raises PyMongoError."""
         asked = [_user_id(request) for request in requests]
         found = await self._guard.read(lambda: self._find({user_id for user_id in asked if user_id is not None}))
-        self._count(requests, asked, found)
-        return [None if user_id is None else found[user_id].reply for user_id in asked]
+        answered = [
+            found[user_id] if user_id is not None and self._is_met(request, found[user_id].document) else None
+            for request, user_id in zip(requests, asked, strict=True)
+        ]
+        self._count(requests, answered)
+        return [None if answer is None else answer.reply for answer in answered]
+
+    def _is_met(self, request: Delivery, document: Document | None) -> bool:
+        if DEMANDS.isdisjoint(request.headers):
+            return True
+        try:
+            return self._freshness.is_met(read_demand(request.headers), document)
+        except InvalidDemandError:
+            return False
 
     async def _find(self, user_ids: set[str]) -> Mapping[str, _Found]:
         """What is known of the read model's progress before the reading holds for what is read."""
@@ -65,15 +97,15 @@ class GetUsersById:
             document = documents.get(user_id)
             body = user_answer_json(document, complete_until)
             status = "ok" if is_visible(document) else ErrorCode.USER_NOT_FOUND
-            found[user_id] = _Found(Reply(type=ANSWER_TYPE, body=body), status)
+            found[user_id] = _Found(Reply(type=ANSWER_TYPE, body=body), status, document)
         return found
 
-    def _count(self, requests: Sequence[Delivery], asked: Sequence[str | None], found: Mapping[str, _Found]) -> None:
+    def _count(self, requests: Sequence[Delivery], answered: Sequence[_Found | None]) -> None:
         now, seconds = time.monotonic(), self._metrics.query_seconds.labels(GetUserById.type)
-        for request, user_id in zip(requests, asked, strict=True):
-            if user_id is not None:
+        for request, answer in zip(requests, answered, strict=True):
+            if answer is not None:
                 seconds.observe(now - request.received_at)
-        for status, number in Counter(found[user_id].status for user_id in asked if user_id is not None).items():
+        for status, number in Counter(answer.status for answer in answered if answer is not None).items():
             self._metrics.queries.labels(GetUserById.type, status).inc(number)
 
 
