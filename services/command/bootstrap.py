@@ -145,6 +145,7 @@ async def bootstrap(
                 prefetch=prefetch,
                 max_batch=max_batch,
                 linger=settings.batch_linger,
+                rest=settings.batch_linger / 2,
                 metrics=messaging,
             )
             return await stack.enter_async_context(consuming_from)

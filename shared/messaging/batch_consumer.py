@@ -20,6 +20,9 @@ from shared.messaging.metrics import MessagingMetrics
 from shared.messaging.outstanding import Outstanding
 from shared.messaging.queue_consumers import QueueConsumers
 
+WORTH_A_REST = 2
+"""Messages that are to be expected in the meantime."""
+
 
 class AmqpBatchConsumer:
     """A BatchConsumer (see ports.py).
@@ -29,7 +32,8 @@ class AmqpBatchConsumer:
     `prefetch` messages per queue at most are unacknowledged, which bounds memory. `linger` (seconds) is how long a
     batch waits for more after its first message; not at all while so few arrive that none is to be expected. Consumers
     that get lost are made again (see QueueConsumers). Leaving the context closes the channel: what is not acknowledged
-    by then is given back, in order.
+    by then is given back, in order. `rest` (seconds) is for how long nothing is read while many arrive one by one; it
+    concerns all consumers of the connection.
     """
 
     def __init__(
@@ -40,11 +44,13 @@ class AmqpBatchConsumer:
         prefetch: int = 500,
         max_batch: int = 500,
         linger: float = 0.005,
+        rest: float = 0.0,
         check_every: float = 5.0,
         metrics: MessagingMetrics | None = None,
     ) -> None:
         self._max_batch = max_batch
         self._linger = linger
+        self._rest = rest
         self._metrics = metrics or MessagingMetrics()
         self._consumers = QueueConsumers(
             connection,
@@ -128,7 +134,10 @@ class AmqpBatchConsumer:
     def on_deliveries(self, deliveries: list[Delivery]) -> None:
         if self._halted:
             return
-        self._arrivals.count(len(deliveries), monotonic())
+        now = monotonic()
+        self._arrivals.count(len(deliveries), now)
+        if self._rest and self._channel is not None and self._arrivals.expected_within(self._rest, now) >= WORTH_A_REST:
+            self._channel.rest(self._rest)
         self._outstanding.add(*[delivery.delivery_tag for delivery in deliveries])
         self._buffer.extend(deliveries)
         _count(self._metrics.consumed, deliveries)

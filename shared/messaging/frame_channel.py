@@ -50,6 +50,10 @@ class FrameChannel(aiormq.Channel):
             raise ConnectionError(f"channel {self.number} is closed")
         self._send(frames)
 
+    def rest(self, seconds: float) -> None:
+        """See FrameGuard: of the whole connection."""
+        self._guard.rest(seconds)
+
     @property
     def is_open(self) -> bool:
         """Whether something can be written."""

@@ -95,6 +95,7 @@ class FrameGuard(asyncio.StreamReaderProtocol):
         self._socket: asyncio.Transport | None = None
         self._writable = asyncio.Event()
         self._writable.set()
+        self._resting: asyncio.TimerHandle | None = None
         self._outgoing: list[bytes] = []
         self._outgoing_bytes = 0
         self._rest = b""
@@ -118,6 +119,12 @@ class FrameGuard(asyncio.StreamReaderProtocol):
         self._outgoing_bytes += len(frames)
         if self._outgoing_bytes > FLUSH_AT:
             self._flush()
+
+    def rest(self, seconds: float) -> None:
+        """Lets what comes in gather in the socket for so long: to be read all at once costs less than one by one."""
+        if self._resting is None and self._socket is not None and not self._socket.is_closing():
+            self._socket.pause_reading()
+            self._resting = self._loop_of.call_later(seconds, self._read_on)
 
     @property
     def is_writable(self) -> bool:
@@ -172,9 +179,16 @@ class FrameGuard(asyncio.StreamReaderProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._socket = None
+        if self._resting is not None:
+            self._resting.cancel()
         self.unblocked.set()
         self._writable.set()
         super().connection_lost(exc)
+
+    def _read_on(self) -> None:
+        self._resting = None
+        if self._socket is not None and not self._socket.is_closing():
+            self._socket.resume_reading()
 
     def _flush(self) -> None:
         if self._outgoing:
