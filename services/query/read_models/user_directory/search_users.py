@@ -2,7 +2,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from bson import MinKey
+from bson import MinKey, Regex
 
 from services.query.freshness.demand import Demand
 from services.query.freshness.freshness import Freshness
@@ -10,6 +10,7 @@ from services.query.mongo.collections import Collection, CollectionSource
 from services.query.read_model import Document
 from services.query.read_models.user_directory.indexes import KEYS
 from services.query.read_models.user_directory.page_cursor import SearchCursor, decode, encode
+from services.query.read_models.user_directory.pairs import ANY
 from services.query.read_models.user_directory.paths import Path, paths
 from services.query.read_models.user_directory.words import sought
 from services.query.read_models.users.view import user_view
@@ -70,28 +71,53 @@ class SearchUsersHandler:
 async def _guess(directory: Collection, path: Path, asked: Sequence[str], count: int) -> list[Found] | None:
     """The first page along the last path, a pair's where there is one, when many there are who is sought; else None."""
     most = count if path.is_exact else count + GUESSED
-    reads = (directory.find(**entries(path, start, None, ()), limit=most).to_list() for start in path.beginnings)
     found: list[Found] = []
-    for documents in await asyncio.gather(*reads):
-        found += [_found(path, document) for document in documents if _is_sought(document, asked)]
-        if len(found) < count and len(documents) == most:
-            return None
-    return found[:count]
+    looked = 0
+    async with directory.find(**entries_of(path, path.beginnings, ()), limit=most, batch_size=count) as documents:
+        async for document in documents:
+            looked += 1
+            if path.is_exact or _is_sought(document, asked):
+                found.append(_found(path, document))
+                if len(found) == count:
+                    return found
+    return found if looked < most else None
 
 
 async def _along(directory: Collection, path: Path, after: SearchCursor | None, count: int) -> list[Found]:
+    left = path.beginnings
     found: list[Found] = []
-    for beginning in path.beginnings:
-        if after is not None and beginning + BEYOND <= after.key:
-            continue
-        async with directory.find(**entries(path, beginning, after, path.asked), batch_size=count + 1) as documents:
+    if after is not None:
+        left = tuple(beginning for beginning in left if beginning + BEYOND > after.key)
+        first, left = left[0], left[1:]
+        async with directory.find(**entries(path, first, after, path.asked), batch_size=count + 1) as documents:
             async for document in documents:
                 here = _found(path, document)
-                if after is None or (here[0].key, here[0].user_id) > (after.key, after.user_id):
+                if (here[0].key, here[0].user_id) > (after.key, after.user_id):
                     found.append(here)
                     if len(found) == count:
                         return found
+    if left:
+        async with directory.find(**entries_of(path, left, path.asked), batch_size=count + 1) as documents:
+            async for document in documents:
+                here = _found(path, document)
+                if after is None or here[0].key.startswith(left):  # else it was shown at an earlier key
+                    found.append(here)
+                    if len(found) == count:
+                        break
     return found
+
+
+def entries_of(path: Path, beginnings: Sequence[str], asked: Sequence[str]) -> dict[str, Any]:
+    """The arguments of `find` for the users with a key that begins like one of these, and words that begin as `asked`,
+    in the order of the index: it is read in one go, from beginning to beginning.
+    """
+    # Not Python's own pattern, which says that it is Unicode: MongoDB makes no bounds of an index from such a one.
+    keys = {path.field: {"$in": [Regex("^" + beginning.replace(ANY, "\\" + ANY)) for beginning in beginnings]}}
+    return {
+        "filter": {"$and": [keys, *map(_has, asked)]},
+        "projection": {"pairs": 0},  # many, and made of the words
+        "hint": KEYS[path.field],
+    }
 
 
 def entries(path: Path, beginning: str, after: SearchCursor | None, asked: Sequence[str]) -> dict[str, Any]:
@@ -127,7 +153,7 @@ async def shortest(directory: Collection, known: Sequence[Path]) -> Path:
 
 async def _has_keys(directory: Collection, path: Path, length: int) -> bool:
     """Whether there are so many. Read from the index alone: nothing but an id is wanted."""
-    keys = entries(path, path.beginnings[-1], None, ()) | {"projection": {"_id": 1}}
+    keys = entries_of(path, path.beginnings, ()) | {"projection": {"_id": 1}}
     return bool(await directory.find(**keys, skip=length - 1, limit=1).to_list())
 
 
