@@ -1,0 +1,139 @@
+"""When a lane begins its batches. What it writes, and how it falls behind: tests/integration/query/test_feed.py."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import cast
+
+from services.query.domain_event import DomainEvent
+from services.query.metrics import QueryMetrics
+from services.query.projector.behind_mark import BehindMark
+from services.query.projector.chunk import Chunk
+from services.query.projector.lane import Lane
+from services.query.projector.log_reader import LogReader
+from services.query.projector.projection import Tally
+from shared.messaging.envelope import Delivery
+from tests.unit.query.fake_log_reader import FakeLogReader
+from tests.unit.query.given_events import created, delivery
+
+SHORT, FOR_EVER = 0.2, 60.0
+
+
+class Batches:
+    """A projection that notes when a batch began, and of how many events it was."""
+
+    name = "users"
+
+    def __init__(self) -> None:
+        self.begun: list[tuple[float, int]] = []
+
+    async def apply(self, events: Sequence[DomainEvent]) -> Tally:
+        self.begun.append((time.monotonic(), len(events)))
+        return Tally()
+
+
+class NothingBehind:
+    is_put = False
+
+    def of_others(self) -> Mapping[str, int]:
+        return {}
+
+
+class Scene:
+    def __init__(self, linger: float, max_batch: int) -> None:
+        self.batches = Batches()
+        self.answered: list[Delivery] = []
+        self.lane = Lane(
+            self.batches,  # type: ignore[arg-type]
+            "user",
+            lambda: cast(BehindMark, NothingBehind()),
+            cast(LogReader, FakeLogReader([])),
+            lambda: False,
+            QueryMetrics(),
+            is_current=lambda _: True,
+            answer=self._answer,
+            max_batch=max_batch,
+            linger=linger,
+        )
+
+    async def _answer(self, _: Lane, markers: Sequence[Delivery]) -> None:
+        self.answered += markers
+
+    def offer(self, *user_ids: str, marker: bool = False) -> None:
+        events = [created(user_id) for user_id in user_ids]
+        asked = [delivery({}, type="marker")] if marker else []
+        deliveries = [delivery({}, type="UserCreated") for _ in events] + asked
+        chunk = Chunk(
+            deliveries,
+            {"user": events} if events else {},
+            {"users": asked} if marker else {},
+            [],
+            Counter(),
+            lambda _: None,
+        )
+        self.lane.offer(chunk)
+
+    async def begun(self, batches: int) -> None:
+        async with asyncio.timeout(5):
+            while len(self.batches.begun) < batches:
+                await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def running(linger: float, max_batch: int = 100) -> AsyncIterator[Scene]:
+    scene = Scene(linger, max_batch)
+    working = asyncio.create_task(scene.lane.run())
+    scene.lane.begin()
+    try:
+        yield scene
+    finally:
+        scene.lane.end()
+        await asyncio.wait_for(working, 5)
+
+
+async def test_what_comes_soon_after_a_batch_gathers_for_the_next_one() -> None:
+    async with running(SHORT) as scene:
+        scene.offer("a")
+        await scene.begun(1)
+        for user_id in "bcd":
+            scene.offer(user_id)
+            await asyncio.sleep(0)
+        await scene.begun(2)
+
+        (first, _), (second, together) = scene.batches.begun
+        assert together == 3
+        assert second - first >= SHORT
+
+
+async def test_what_comes_after_a_pause_waits_for_nothing() -> None:
+    """As the first does of all."""
+    async with running(FOR_EVER) as scene:
+        scene.offer("a")
+        await scene.begun(1)
+
+
+async def test_nobody_who_asks_waits_for_others_to_come() -> None:
+    async with running(FOR_EVER) as scene:
+        scene.offer("a")
+        await scene.begun(1)
+        scene.offer("b", marker=True)
+        await scene.begun(2)
+    assert len(scene.answered) == 1
+
+
+async def test_a_full_batch_waits_for_nothing() -> None:
+    async with running(FOR_EVER, max_batch=3) as scene:
+        scene.offer("a")
+        await scene.begun(1)
+        scene.offer("b", "c", "d")
+        await scene.begun(2)
+
+
+async def test_at_the_end_nothing_waits() -> None:
+    async with running(FOR_EVER) as scene:
+        scene.offer("a")
+        await scene.begun(1)
+        scene.offer("b")
+    assert len(scene.batches.begun) == 2
