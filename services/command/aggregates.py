@@ -8,6 +8,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.command.domain.decision import Decision, Rejection
+from services.command.postgres.row_insert import Addition
 from shared.contracts.base import Command, Event
 
 State = TypeVar("State")
@@ -92,6 +93,8 @@ class AggregateStore(Protocol[A]):
         """Locks and reads the aggregates that the commands are about, with whatever else they need to decide."""
         ...
 
-    async def save(self, connection: AsyncConnection, aggregates: A, now: datetime) -> None:
-        """Writes what has changed. Raises IntegrityError where another process was quicker."""
+    async def save(self, connection: AsyncConnection, aggregates: A, now: datetime) -> Addition | None:
+        """Updates what has changed, and gives what is new, to be inserted together with the rest of the batch. Both
+        raise IntegrityError where another process was quicker.
+        """
         ...

@@ -12,8 +12,9 @@ from services.command.aggregates import Aggregates, AggregateStore
 from services.command.command_bus import CommandBus
 from services.command.pipeline.announcements import event_messages, outcome_messages
 from services.command.pipeline.arrivals import Arrival, CommandArrived
-from services.command.pipeline.batch_decision import decide_batch
+from services.command.pipeline.batch_decision import BatchDecision, decide_batch
 from services.command.postgres import dead_letters, events, inbox, outbox
+from services.command.postgres.row_insert import insert_together
 from shared.contracts.base import Command
 from shared.messaging.envelope import Delivery
 
@@ -60,10 +61,7 @@ class BatchTransaction:
             known = await inbox.load(connection, ids) if ids else {}
             now = self._clock()
             decision = decide_batch(arrivals, known=known, aggregates=aggregates, bus=self._bus, new_id=self._new_id)
-            await inbox.add(connection, decision.processed, now)
-            for type_, loaded in aggregates.items():
-                await self._stores[type_].save(connection, loaded, now)
-            positions = await events.append(connection, [fact.row for fact in decision.facts], now)
+            positions = await self._write(connection, decision, aggregates, now)
             promised = [
                 *event_messages(decision.facts, positions, now),
                 *outcome_messages(decision.announced, self._new_id),
@@ -77,6 +75,26 @@ class BatchTransaction:
             decision.counts,
             [letter.reason for letter in decision.letters],
         )
+
+    async def _write(
+        self,
+        connection: AsyncConnection,
+        decision: BatchDecision,
+        aggregates: Mapping[str, Aggregates[Any]],
+        now: datetime,
+    ) -> Sequence[int]:
+        """Inbox, aggregates and events; gives the positions of the events."""
+        saved = [await self._stores[type_].save(connection, loaded, now) for type_, loaded in aggregates.items()]
+        additions = [addition for addition in saved if addition is not None]
+        if decision.processed:
+            additions.append(inbox.addition(decision.processed))
+        if not decision.facts:
+            if additions:
+                await insert_together(connection, additions, now=now)
+            return []
+        rows = [fact.row for fact in decision.facts]
+        inserted = await insert_together(connection, [*additions, events.addition(rows)], now=now)
+        return events.positions(rows, inserted)
 
     async def _load(self, connection: AsyncConnection, arrivals: Sequence[Arrival]) -> Mapping[str, Aggregates[Any]]:
         commands: dict[str, list[Command]] = {}

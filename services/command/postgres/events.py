@@ -1,7 +1,6 @@
 """The event log: appended to, never changed."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -9,7 +8,7 @@ from sqlalchemy import BigInteger, Row, Text, bindparam, cast, func, select, tru
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.command.postgres.row_insert import RowInsert
+from services.command.postgres.row_insert import Addition, RowInsert
 from services.command.postgres.tables import events
 from shared.contracts.cloud_event import CloudEvent, subject
 from shared.contracts.queries.read_events import AggregateCursor
@@ -77,11 +76,16 @@ APPEND = RowInsert(
 )
 
 
-async def append(connection: AsyncConnection, new: Sequence[NewEvent], now: datetime) -> list[int]:
-    """The position of each. Raises IntegrityError when another process has appended one of these versions."""
-    if not new:
-        return []
-    event_ids, positions = await APPEND(connection, new, now=now)
+def addition(new: Sequence[NewEvent]) -> Addition:
+    """There must be one. Inserting gives what `positions` reads, and raises IntegrityError when another process has
+    appended one of these versions.
+    """
+    return APPEND.of(new)
+
+
+def positions(new: Sequence[NewEvent], inserted: Sequence[list[Any]]) -> list[int]:
+    """Of each of the events, out of what inserting them gave."""
+    event_ids, positions = inserted
     position_of = dict(zip(event_ids, positions, strict=True))
     return [position_of[event.event_id] for event in new]
 

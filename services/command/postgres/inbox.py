@@ -1,7 +1,6 @@
 """What has become of each command: the memory that makes a repetition harmless."""
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -10,7 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import Uuid
 
-from services.command.postgres.row_insert import RowInsert
+from services.command.postgres.row_insert import Addition, RowInsert
 from services.command.postgres.tables import inbox
 
 COLUMNS = ("command_id", "content_hash", "outcome")
@@ -34,9 +33,6 @@ async def load(connection: AsyncConnection, command_ids: Collection[UUID]) -> di
     return {command_id: Processed(content_hash, outcome) for command_id, content_hash, outcome in rows}
 
 
-async def add(connection: AsyncConnection, processed: Mapping[UUID, Processed], now: datetime) -> None:
-    """Raises IntegrityError when another process has processed one of them meanwhile."""
-    if not processed:
-        return
-    rows = [(command_id, *processed[command_id]) for command_id in sorted(processed)]
-    await ADD(connection, rows, now=now)
+def addition(processed: Mapping[UUID, Processed]) -> Addition:
+    """There must be one. Inserting raises IntegrityError when another process has processed one of them meanwhile."""
+    return ADD.of((command_id, *processed[command_id]) for command_id in sorted(processed))

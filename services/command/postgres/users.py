@@ -12,7 +12,7 @@ from sqlalchemy.types import Text
 from services.command.aggregates import Change
 from services.command.domain.user import User, UserStatus
 from services.command.handlers.users import Users
-from services.command.postgres.row_insert import RowInsert
+from services.command.postgres.row_insert import Addition, RowInsert
 from services.command.postgres.rows import NOW, in_columns, unnested
 from services.command.postgres.tables import users
 from shared.contracts.base import Command
@@ -69,8 +69,10 @@ class UserStore:
                 loaded[user_id] = User(user_id, name, email, UserStatus(status)), version
         return Users(loaded, owners)
 
-    async def save(self, connection: AsyncConnection, aggregates: Users, now: datetime) -> None:
-        """Updates before it inserts, so that an address one user gives up can go to a new one in the same batch."""
+    async def save(self, connection: AsyncConnection, aggregates: Users, now: datetime) -> Addition | None:
+        """What is new comes after what is updated, so that an address one user gives up can go to a new one in the same
+        batch.
+        """
         changes = aggregates.changes()
         updated = [change for change in changes if change.loaded_version]
         inserted = [change for change in changes if not change.loaded_version]
@@ -78,8 +80,7 @@ class UserStore:
             result = await connection.execute(UPDATE, {**in_columns(COLUMNS, _rows(updated)), NOW: now})
             if result.rowcount != len(updated):
                 raise RuntimeError("a locked user has gone")
-        if inserted:
-            await INSERT(connection, _rows(inserted), now=now)
+        return INSERT.of(_rows(inserted)) if inserted else None
 
 
 def _email(command: Command) -> str | None:

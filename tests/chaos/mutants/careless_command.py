@@ -16,7 +16,7 @@ from services.command.pipeline import transaction
 from services.command.pipeline.batch_decision import BatchDecision, decide_batch
 from services.command.pipeline.completion import Completion
 from services.command.pipeline.pipeline import Pipeline
-from services.command.pipeline.transaction import Committed
+from services.command.pipeline.transaction import BatchTransaction, Committed
 from services.command.postgres import dead_letters, inbox, outbox
 from services.command.postgres.failures import is_transient
 from shared.messaging.envelope import Delivery, Envelope
@@ -37,13 +37,14 @@ def no_inbox() -> None:
     async def remembers_nothing(*_: object) -> dict[UUID, Any]:
         return {}
 
-    async def add_if_new(connection: Any, processed: Mapping[UUID, Any], now: Any) -> None:
-        known = await really_load(connection, processed.keys()) if processed else {}
-        await really_add(connection, {key: processed[key] for key in processed.keys() - known.keys()}, now)
+    async def keeps_what_is_new(self: Any, connection: Any, decision: Any, *arguments: Any) -> Any:
+        known = await really_load(connection, decision.processed.keys()) if decision.processed else {}
+        decision.processed = {key: decision.processed[key] for key in decision.processed.keys() - known.keys()}
+        return await really_write(self, connection, decision, *arguments)
 
-    really_load, really_add = inbox.load, inbox.add
+    really_load, really_write = inbox.load, BatchTransaction._write
     put(inbox, "load", remembers_nothing)
-    put(inbox, "add", add_if_new)
+    put(BatchTransaction, "_write", keeps_what_is_new)
 
 
 def last_id_cursor() -> None:
