@@ -98,7 +98,10 @@ async def test_events_are_followed_one_json_line_each(vhost_url: str, stand_in: 
 
 
 async def test_ctrl_c_ends_quietly_with_130(vhost_url: str) -> None:
+    # A job in the background ignores it, and so would its children.
+    ours = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = await start(vhost_url, "events", "tail")
+    signal.signal(signal.SIGINT, ours)
     assert process.stderr is not None
     assert b"listening" in await process.stderr.readline()
     process.send_signal(signal.SIGINT)
