@@ -12,7 +12,7 @@ from typing import Self
 
 from prometheus_client import Counter
 
-from shared.messaging.arrivals import Arrivals
+from shared.messaging.arrival_rate import ArrivalRate
 from shared.messaging.connection import SupervisedConnection
 from shared.messaging.envelope import Delivery
 from shared.messaging.frame_channel import FrameChannel
@@ -60,7 +60,7 @@ class AmqpBatchConsumer:
         self._channel: FrameChannel | None = None  # of this session
         self._outstanding = Outstanding()
         self._buffer: deque[Delivery] = deque()
-        self._arrivals = Arrivals()
+        self._arrival_rate = ArrivalRate()
         self._arrived = asyncio.Event()
         self._filled = asyncio.Event()
         self._ended = False
@@ -128,7 +128,8 @@ class AmqpBatchConsumer:
     def on_deliveries(self, deliveries: list[Delivery]) -> None:
         if self._halted:
             return
-        self._arrivals.count(len(deliveries), monotonic())
+        if self._linger:
+            self._arrival_rate.count(len(deliveries), monotonic())
         self._outstanding.add(*[delivery.delivery_tag for delivery in deliveries])
         self._buffer.extend(deliveries)
         _count(self._metrics.consumed, deliveries)
@@ -161,7 +162,7 @@ class AmqpBatchConsumer:
             self._filled.set()
 
     def _expects_more(self) -> bool:
-        return self._arrivals.expected_within(self._linger, monotonic()) >= 1
+        return self._arrival_rate.expected_within(self._linger, monotonic()) >= 1
 
     async def _wait_for_more(self) -> None:
         self._filled.clear()
