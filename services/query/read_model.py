@@ -47,9 +47,8 @@ class FoldedModel:
     known: `_id` and `version` are kept by the projector, which also passes over unknown types.
 
     `details(document, event)`, pure too, with the document before the event and called for unknown types as well,
-    gives what the event adds to the model's second collection. It is written in the same transaction that brings the
-    document to the event's version, hence exactly once, however often and in whatever order events are delivered, and
-    by however many projectors.
+    gives what the event adds to the model's second collection: exactly once, however often and in whatever order events
+    are delivered, and by however many projectors (see projector/details.py).
 
     Where `details` gives entries, `entries_by` names the first field of their `_id`, which holds the aggregate's id: so
     that those of an aggregate lie together. A model has either entries or counters. An entry depends on its event

@@ -12,7 +12,7 @@ from typing import Self
 
 from prometheus_client import Counter
 
-from shared.messaging.arrivals import Arrivals
+from shared.messaging.arrival_rate import ArrivalRate
 from shared.messaging.connection import SupervisedConnection
 from shared.messaging.envelope import Delivery
 from shared.messaging.frame_channel import FrameChannel
@@ -66,7 +66,7 @@ class AmqpBatchConsumer:
         self._channel: FrameChannel | None = None  # of this session
         self._outstanding = Outstanding()
         self._buffer: deque[Delivery] = deque()
-        self._arrivals = Arrivals()
+        self._arrival_rate = ArrivalRate()
         self._arrived = asyncio.Event()
         self._filled = asyncio.Event()
         self._ended = False
@@ -134,10 +134,8 @@ class AmqpBatchConsumer:
     def on_deliveries(self, deliveries: list[Delivery]) -> None:
         if self._halted:
             return
-        now = monotonic()
-        self._arrivals.count(len(deliveries), now)
-        if self._rest and self._channel is not None and self._arrivals.expected_within(self._rest, now) >= WORTH_A_REST:
-            self._channel.rest(self._rest)
+        if self._linger or self._rest:
+            self._count_arrivals(len(deliveries))
         self._outstanding.add(*[delivery.delivery_tag for delivery in deliveries])
         self._buffer.extend(deliveries)
         _count(self._metrics.consumed, deliveries)
@@ -169,8 +167,15 @@ class AmqpBatchConsumer:
         if len(self._buffer) >= self._max_batch or self._ended:
             self._filled.set()
 
+    def _count_arrivals(self, messages: int) -> None:
+        now = monotonic()
+        self._arrival_rate.count(messages, now)
+        if self._rest and self._channel is not None:
+            if self._arrival_rate.expected_within(self._rest, now) >= WORTH_A_REST:
+                self._channel.rest(self._rest)
+
     def _expects_more(self) -> bool:
-        return self._arrivals.expected_within(self._linger, monotonic()) >= 1
+        return self._arrival_rate.expected_within(self._linger, monotonic()) >= 1
 
     async def _wait_for_more(self) -> None:
         self._filled.clear()

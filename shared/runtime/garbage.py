@@ -20,7 +20,7 @@ def search_less() -> None:
 
 async def search_regularly(every: float = EVERY_SECONDS) -> NoReturn:
     """Until cancelled. What a lost connection leaves behind has outlived the searches for what is new; the next one
-    that looks at everything would come with the millionth message, and memory would grow till then. It takes about
+    that looks at everything would come with the millionth object, and memory would grow till then. It takes about
     a millisecond, for what was there at the start is left out.
     """
     while True:

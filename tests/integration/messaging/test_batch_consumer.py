@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.integration.messaging.stages import Stage, message, messages, numbers, take, until_emptied
+from shared.messaging.batch_consumer import AmqpBatchConsumer
+from tests.integration.messaging.stages import RabbitStage, Stage, message, messages, numbers, take, until_emptied
 
 
 async def test_each_queue_keeps_its_order(stage: Stage) -> None:
@@ -33,6 +34,27 @@ async def test_a_batch_is_full_or_what_came_within_the_linger(stage: Stage) -> N
                     break
 
     assert sizes == [10, 10, 5]
+
+
+async def test_who_gets_little_does_not_linger(rabbit: RabbitStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    lingered = 0
+    wait = AmqpBatchConsumer._wait_for_more
+
+    async def counting(consumer: AmqpBatchConsumer) -> None:
+        nonlocal lingered
+        lingered += 1
+        await wait(consumer)
+
+    monkeypatch.setattr(AmqpBatchConsumer, "_wait_for_more", counting)
+    await rabbit.declare_queue("q")
+    async with rabbit.publisher() as publisher, rabbit.consumer(["q"], linger=0.01) as consumer:
+        await publisher.publish(messages(1))
+        await take(consumer, 1)
+        assert lingered == 0
+
+        await publisher.publish(messages(300))
+        await take(consumer, 300)
+        assert lingered > 0
 
 
 async def test_a_full_batch_does_not_linger(stage: Stage) -> None:

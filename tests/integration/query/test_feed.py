@@ -1,7 +1,6 @@
 """The feed of all folded read models: what one that it goes on without must not lose."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 from pymongo.errors import AutoReconnect
@@ -14,12 +13,6 @@ from tests.integration.query.service_scene import World, http_get, running, sett
 from tests.unit.query.given_events import created, event, renamed
 
 SIGNED_UP = {f"u{number}": 1 for number in range(60)}
-
-
-@pytest.fixture
-async def world(vhost_url: str, database: Database) -> AsyncIterator[World]:
-    async with World(vhost_url, database) as world:
-        yield world
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from math import exp
 MEMORY_SECONDS = 0.1
 
 
-class Arrivals:
+class ArrivalRate:
     """A moving average: what came longer ago than `MEMORY_SECONDS` counts for little.
 
     Times are seconds of any clock that doesn't go back.

@@ -1,11 +1,11 @@
 import pytest
 
-from shared.messaging.arrivals import Arrivals
+from shared.messaging.arrival_rate import ArrivalRate
 
 
 @pytest.mark.parametrize("rate", [50, 200, 2_000, 20_000])
 def test_a_steady_rate_is_what_is_expected(rate: int) -> None:
-    arrivals = Arrivals()
+    arrivals = ArrivalRate()
     for number in range(rate):
         arrivals.count(1, number / rate)
 
@@ -13,7 +13,7 @@ def test_a_steady_rate_is_what_is_expected(rate: int) -> None:
 
 
 def test_nothing_is_expected_before_anything_has_come_nor_long_after() -> None:
-    arrivals = Arrivals()
+    arrivals = ArrivalRate()
     assert arrivals.expected_within(1.0, 5.0) == 0
 
     arrivals.count(1_000, 5.0)
@@ -22,7 +22,7 @@ def test_nothing_is_expected_before_anything_has_come_nor_long_after() -> None:
 
 
 def test_a_single_message_after_silence_announces_no_other() -> None:
-    arrivals = Arrivals()
+    arrivals = ArrivalRate()
     arrivals.count(1, 5.0)
 
     assert arrivals.expected_within(0.003, 5.0) < 0.1
