@@ -12,6 +12,14 @@ from deploy.native.ports import accepts
 
 ADMIN = "admin"
 REPLICA_SET = "rs0"
+EVICTION = (
+    "eviction=(threads_min=1,threads_max=1),eviction_dirty_target=20,eviction_dirty_trigger=40,"
+    "eviction_updates_target=15,eviction_updates_trigger=25"
+)
+"""By default four threads write out what has changed as soon as that is 5 % of the cache: in bursts, in which writers
+wait for tenths of a second where there are two cores. Read models change what they have written a moment ago; so later
+is better, and by one thread. As in docker-compose.yml.
+"""
 
 
 def prepare_mongodb(layout: Layout) -> None:
@@ -28,7 +36,7 @@ def mongodb(layout: Layout) -> Part:
         argv=[
             *(str(mongod), "--dbpath", str(_data(layout)), "--port", str(layout.mongo_port), "--bind_ip", "127.0.0.1"),
             *("--replSet", REPLICA_SET, "--keyFile", str(layout.secrets / "mongo_keyfile"), "--nounixsocket"),
-            *("--wiredTigerCacheSizeGB", "2"),
+            *("--wiredTigerCacheSizeGB", "1", "--wiredTigerEngineConfigString", EVICTION),
             # A member of a replica set waits 15 s for its successor before it ends; alone it has none.
             *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),

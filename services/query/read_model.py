@@ -57,8 +57,9 @@ class FoldedModel:
     `followed` says that live queries follow the documents: they are then replaced whole, so that a change tells what
     became of them.
 
-    `linger_seconds` is how far apart batches begin, as long as events keep coming: the more go together, the less each
-    costs. What comes after a pause waits for nothing.
+    `linger_seconds` is how far apart batches begin while many events come: the more go together, the less each costs.
+    The fewer come, the less they wait, and after a pause for nothing. Different times keep models from writing all at
+    once.
     """
 
     name: str
@@ -67,7 +68,7 @@ class FoldedModel:
     details: Callable[[Document | None, DomainEvent], Sequence[Detail]] | None = None
     entries_by: str | None = None
     followed: bool = False
-    linger_seconds: float = 0.03
+    linger_seconds: float = 0.1
     indexes: Sequence[IndexModel] = ()
 
     @property

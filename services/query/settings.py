@@ -23,7 +23,7 @@ class QuerySettings(ServiceSettings):
     """Messages that a projector writes at once, at most."""
     prefetch: int = Field(default=1500, ge=1, le=65535)
     """Messages on their way to one projector: those that it writes, those that it reads, and those that arrive."""
-    max_linger_ms: float = Field(default=30.0, ge=0, le=1000)
+    max_linger_ms: float = Field(default=200.0, ge=0, le=1000)
     """How long a projector waits for more events at most, while they keep coming; read models that are asked for single
     users wait less."""
     max_concurrent_queries: int = Field(default=512, ge=1)

@@ -3,6 +3,8 @@
 from math import exp
 
 MEMORY_SECONDS = 0.1
+BUSY = 500.0
+"""Messages a second, from which on it pays to wait as long as is allowed."""
 
 
 class ArrivalRate:
@@ -22,6 +24,12 @@ class ArrivalRate:
     def expected_within(self, seconds: float, now: float) -> float:
         """How many messages are to come in that time, if it goes on like this."""
         return self._rate(now) * seconds
+
+    def worth_waiting(self, longest: float, now: float) -> float:
+        """Seconds: the faster messages come, the more are gained by waiting, and the longer one should, up to
+        `longest`.
+        """
+        return longest * min(1.0, self._rate(now) / BUSY)
 
     def _rate(self, now: float) -> float:
         return self._per_second * exp((self._counted_at - now) / MEMORY_SECONDS)

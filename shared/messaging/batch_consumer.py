@@ -30,10 +30,10 @@ class AmqpBatchConsumer:
     `async with AmqpBatchConsumer(connection, ["queries"]) as consumer: async for batch in consumer.batches(): …`
 
     `prefetch` messages per queue at most are unacknowledged, which bounds memory. `linger` (seconds) is how long a
-    batch waits for more after its first message; not at all while so few arrive that none is to be expected. Consumers
-    that get lost are made again (see QueueConsumers). Leaving the context closes the channel: what is not acknowledged
-    by then is given back, in order. `rest` (seconds) is for how long nothing is read while many arrive one by one; it
-    concerns all consumers of the connection.
+    batch waits for more after its first message while many arrive; the fewer, the shorter, and not at all when none is
+    to be expected. Consumers that get lost are made again (see QueueConsumers). Leaving the context closes the channel:
+    what is not acknowledged by then is given back, in order. `rest` (seconds) is for how long nothing is read while
+    many arrive one by one; it concerns all consumers of the connection.
     """
 
     def __init__(
@@ -90,8 +90,8 @@ class AmqpBatchConsumer:
                 self._arrived.clear()
                 await self._arrived.wait()
                 continue
-            if self._linger and len(self._buffer) < self._max_batch and not self._ended and self._expects_more():
-                await self._wait_for_more()
+            if len(self._buffer) < self._max_batch and not self._ended and (seconds := self._time_to_linger()):
+                await self._wait_for_more(seconds)
             batch = [self._buffer.popleft() for _ in range(min(self._max_batch, len(self._buffer)))]
             if batch:
                 yield batch
@@ -170,17 +170,22 @@ class AmqpBatchConsumer:
     def _count_arrivals(self, messages: int) -> None:
         now = monotonic()
         self._arrival_rate.count(messages, now)
-        if self._rest and self._channel is not None:
-            if self._arrival_rate.expected_within(self._rest, now) >= WORTH_A_REST:
-                self._channel.rest(self._rest)
+        rest = self._arrival_rate.worth_waiting(self._rest, now)
+        if self._channel is not None and rest and self._arrival_rate.expected_within(rest, now) >= WORTH_A_REST:
+            self._channel.rest(rest)
 
-    def _expects_more(self) -> bool:
-        return self._arrival_rate.expected_within(self._linger, monotonic()) >= 1
+    def _time_to_linger(self) -> float:
+        """Seconds; none when nothing more is to be expected in the meantime."""
+        if not self._linger:
+            return 0.0
+        now = monotonic()
+        seconds = self._arrival_rate.worth_waiting(self._linger, now)
+        return seconds if self._arrival_rate.expected_within(seconds, now) >= 1 else 0.0
 
-    async def _wait_for_more(self) -> None:
+    async def _wait_for_more(self, seconds: float) -> None:
         self._filled.clear()
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._linger):
+            async with asyncio.timeout(seconds):
                 await self._filled.wait()
 
     def _settle(

@@ -18,6 +18,7 @@ from services.query.projector.counting import count_batch, count_results
 from services.query.projector.log_reader import LogReader
 from services.query.projector.projection import Projection
 from services.query.projector.trouble import Trouble
+from shared.messaging.arrival_rate import ArrivalRate
 from shared.messaging.backoff import Backoff
 from shared.messaging.envelope import Delivery
 
@@ -89,6 +90,7 @@ class Lane:
         self._answer = answer
         self._max_batch = max_batch
         self._linger = linger
+        self._arrival_rate = ArrivalRate()
         self._began_at = -float("inf")
         self._hand: deque[Chunk] = deque()
         self._passed_by: list[Chunk] = []
@@ -125,8 +127,10 @@ class Lane:
         if not has_events and self.name not in chunk.markers:
             return
         if self.state in (State.LIVE, State.JOINING):
+            now = time.monotonic()
+            self._arrival_rate.count(len(chunk.deliveries), now)
             if not self._hand:
-                self.progress_at = time.monotonic()
+                self.progress_at = now
             chunk.waiting.add(self.name)
             self._hand.append(chunk)
         else:
@@ -210,7 +214,8 @@ class Lane:
             return 0.0
         if sum(len(chunk.deliveries) for chunk in self._hand) >= self._max_batch:
             return 0.0
-        return self._began_at + self._linger - time.monotonic()
+        now = time.monotonic()
+        return self._began_at + self._arrival_rate.worth_waiting(self._linger, now) - now
 
     def _next_chunks(self) -> list[Chunk]:
         chunks: list[Chunk] = []

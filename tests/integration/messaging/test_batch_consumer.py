@@ -40,10 +40,10 @@ async def test_who_gets_little_does_not_linger(rabbit: RabbitStage, monkeypatch:
     lingered = 0
     wait = AmqpBatchConsumer._wait_for_more
 
-    async def counting(consumer: AmqpBatchConsumer) -> None:
+    async def counting(consumer: AmqpBatchConsumer, seconds: float) -> None:
         nonlocal lingered
         lingered += 1
-        await wait(consumer)
+        await wait(consumer, seconds)
 
     monkeypatch.setattr(AmqpBatchConsumer, "_wait_for_more", counting)
     await rabbit.declare_queue("q")

@@ -26,3 +26,12 @@ def test_a_single_message_after_silence_announces_no_other() -> None:
     arrivals.count(1, 5.0)
 
     assert arrivals.expected_within(0.003, 5.0) < 0.1
+
+
+def test_the_faster_they_come_the_longer_one_waits_up_to_a_limit() -> None:
+    few, more, many = (ArrivalRate() for _ in range(3))
+    for arrivals, number in ((few, 1), (more, 10), (many, 1_000)):
+        arrivals.count(number, 5.0)
+
+    assert 0 < few.worth_waiting(0.1, 5.0) < more.worth_waiting(0.1, 5.0) < many.worth_waiting(0.1, 5.0) == 0.1
+    assert few.worth_waiting(0.1, 7.0) < 0.001

@@ -18,6 +18,8 @@ from shared.messaging.envelope import Delivery
 from tests.unit.query.fake_log_reader import FakeLogReader
 from tests.unit.query.given_events import created, delivery
 
+MANY = [f"u{number}" for number in range(60)]
+"""At once: so many that more are to be expected."""
 SHORT, FOR_EVER = 0.2, 60.0
 
 
@@ -95,7 +97,7 @@ async def running(linger: float, max_batch: int = 100) -> AsyncIterator[Scene]:
 
 async def test_what_comes_soon_after_a_batch_gathers_for_the_next_one() -> None:
     async with running(SHORT) as scene:
-        scene.offer("a")
+        scene.offer(*MANY)
         await scene.begun(1)
         for user_id in "bcd":
             scene.offer(user_id)
@@ -110,13 +112,13 @@ async def test_what_comes_soon_after_a_batch_gathers_for_the_next_one() -> None:
 async def test_what_comes_after_a_pause_waits_for_nothing() -> None:
     """As the first does of all."""
     async with running(FOR_EVER) as scene:
-        scene.offer("a")
+        scene.offer(*MANY)
         await scene.begun(1)
 
 
 async def test_nobody_who_asks_waits_for_others_to_come() -> None:
     async with running(FOR_EVER) as scene:
-        scene.offer("a")
+        scene.offer(*MANY)
         await scene.begun(1)
         scene.offer("b", marker=True)
         await scene.begun(2)
@@ -125,7 +127,7 @@ async def test_nobody_who_asks_waits_for_others_to_come() -> None:
 
 async def test_a_full_batch_waits_for_nothing() -> None:
     async with running(FOR_EVER, max_batch=3) as scene:
-        scene.offer("a")
+        scene.offer(*MANY)
         await scene.begun(1)
         scene.offer("b", "c", "d")
         await scene.begun(2)
@@ -133,7 +135,18 @@ async def test_a_full_batch_waits_for_nothing() -> None:
 
 async def test_at_the_end_nothing_waits() -> None:
     async with running(FOR_EVER) as scene:
-        scene.offer("a")
+        scene.offer(*MANY)
         await scene.begun(1)
         scene.offer("b")
     assert len(scene.batches.begun) == 2
+
+
+async def test_while_little_comes_it_hardly_waits() -> None:
+    async with running(SHORT) as scene:
+        scene.offer("a")
+        await scene.begun(1)
+        scene.offer("b")
+        await scene.begun(2)
+
+        (first, _), (second, _) = scene.batches.begun
+        assert second - first < SHORT / 2
