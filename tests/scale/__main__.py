@@ -183,24 +183,28 @@ async def _under_traffic(scale: Scale, traffic: Traffic, *, kill: bool) -> None:
 
 
 async def _broken_off(scale: Scale) -> Document:
-    """The command line is killed, and the query process that does the work, and the other one a little later."""
+    """The command line is killed, and the query process that does the work, and the other one a little later: after a
+    third of the filling, and after two.
+    """
+    before = (await scale.job()).get("target")
     cli = await scale.cqrs("rebuild", "users")
-    for name in ("query-1", "query-2"):
-        at = int((await scale.job()).get("done") or 0)
-        while True:
-            job = await scale.job()
-            if job.get("state") == "running" and job.get("phase") == "filling":
-                share = job["done"] / max(1, job["total"])
-                if share > (0.33 if name == "query-1" else 0.66) and job["done"] > at:
-                    break
-            if job.get("phase") in ("indexing", "catching up", "verifying", "joining"):
+    done = 0
+    for name, least in (("query-1", 0.33), ("query-2", 0.66)):
+        job = await scale.job()
+        while job["target"] == before or job["phase"] in ("waiting", "filling"):
+            if job["target"] != before and job["done"] > max(done, least * job.get("total", 0)):
                 break
             await asyncio.sleep(0.05)
+            job = await scale.job()
         if cli.returncode is None:
             cli.kill()
             await cli.wait()
-        say(f"     kill -9 of {name} and of the command line at {job['done']} of {job['total']} events")
         scale.native.send(name, signal.SIGKILL)
+        done = job["done"]
+        scale.check(
+            f"kill -9 of {name} and of the command line while it was {job['phase']}, {done} of {job.get('total')} events",
+            holds=job["phase"] == "filling",
+        )
         await asyncio.to_thread(scale.native.start, name)
     return await scale.result("rebuild", "users")
 
