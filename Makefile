@@ -74,7 +74,7 @@ profile: prepare ## a drain under py-spy: flame graphs in .native/profile; FORMA
 	@$(VENV)/python -m tests.benchmarks.profile --format $(or $(FORMAT),flamegraph) $(if $(NATIVE),--native)
 
 scale-live: prepare ## live queries, read your writes, pages and searches at scale; ONLY=live,writes,pages USERS=1000000
-	@$(VENV)/python -m tests.scale.live --only '$(or $(ONLY),live,writes,pages)' --users $(or $(USERS),1000000)
+	@$(VENV)/python -m tests.scale.live $(if $(ONLY),--only '$(ONLY)') --users $(or $(USERS),1000000)
 
 lint: venv-dev ## style, format, types, import rules
 	@$(VENV)/ruff check .

@@ -7,6 +7,7 @@ import pytest
 from pymongo import InsertOne
 
 from services.query.mongo.collections import Collections
+from services.query.read_models.user_directory import search_users
 from services.query.read_models.user_directory.page_cursor import SearchCursor
 from services.query.read_models.user_directory.pairs import pairs
 from services.query.read_models.user_directory.paths import paths
@@ -224,3 +225,21 @@ async def test_a_search_waits_for_what_its_asker_wrote(scene: Scene) -> None:
 
     assert [user["version"] for user in (await asked)["items"]] == [1]
     assert (await scene.ask("SearchUsers", seen("user/alice@2", 0.02), text="alice"))["code"] == "stale_read"
+
+
+async def test_many_who_share_three_letters_only_are_passed_by_without_measuring_paths(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def measured(*_: object) -> None:
+        raise AssertionError("paths were measured")
+
+    monkeypatch.setattr(search_users, "shortest", measured)
+    names = ["Anna" if number % 10 == 0 else "Annika" for number in range(600)]
+    await scene.project(
+        *(created(f"u{number:03}", name=name, email=f"u{number}@example.com") for number, name in enumerate(names))
+    )
+
+    page = await scene.ask("SearchUsers", text="anna example", limit=20)
+
+    assert [user["user_id"] for user in page["items"]] == [f"u{number:03}" for number in range(0, 200, 10)]
+    assert page["next_cursor"] is not None
