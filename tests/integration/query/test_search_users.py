@@ -227,7 +227,7 @@ async def test_a_search_waits_for_what_its_asker_wrote(scene: Scene) -> None:
     assert (await scene.ask("SearchUsers", seen("user/alice@2", 0.02), text="alice"))["code"] == "stale_read"
 
 
-async def test_many_who_share_three_letters_only_are_passed_by_without_measuring_paths(
+async def test_a_pair_that_leads_to_many_others_is_left_without_measuring_paths(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def measured(*_: object) -> None:

@@ -20,8 +20,6 @@ from shared.contracts.queries import SearchUsers
 
 GUESSED = 100
 """Users that are looked at, beyond a page, before it is asked which path is the shortest."""
-LOOKED_AT = 2_000
-"""And before paths are measured, which costs several times as much."""
 LENGTHS = (500, 5_000)
 """Paths are told apart by whether they have so many keys."""
 BEYOND = "\U0010ffff"
@@ -66,18 +64,21 @@ class SearchUsersHandler:
             return await _along(directory, after.path, after, count)
         known = paths(asked)
         if len(known) > 1:
-            for look in (_guess, _guess_further):
-                if (guessed := await look(directory, known[-1], asked, count)) is not None:
-                    return guessed
+            if (guessed := await _guess(directory, known[-1], asked, count)) is not None:
+                return guessed
+            # Where two prefixes together lead to many who are not sought, one of them alone often doesn't.
+            others = await asyncio.gather(*(_guess(directory, path, asked, count) for path in known[:-1]))
+            if (guessed := next((each for each in others if each is not None), None)) is not None:
+                return guessed
         return await _along(directory, await shortest(directory, known), None, count)
 
 
 async def _guess(directory: Collection, path: Path, asked: Sequence[str], count: int) -> list[Found] | None:
-    """The first page along the last path, a pair's where there is one, when many there are who is sought; else None."""
+    """The first page along a path, when that is short or many there are sought; else None."""
     most = count if path.is_exact else count + GUESSED
     found: list[Found] = []
     looked = 0
-    async with directory.find(**entries_of(path, path.beginnings, ()), limit=most, batch_size=count) as documents:
+    async with directory.find(**entries_of(path, path.beginnings, ()), limit=most, batch_size=most) as documents:
         async for document in documents:
             looked += 1
             if path.is_exact or _is_sought(document, asked):
@@ -85,21 +86,6 @@ async def _guess(directory: Collection, path: Path, asked: Sequence[str], count:
                 if len(found) == count:
                     return found
     return found if looked < most else None
-
-
-async def _guess_further(directory: Collection, path: Path, asked: Sequence[str], count: int) -> list[Found] | None:
-    """The same among more users, of whom only those come here who are sought; None when they don't fill the page."""
-    arguments = entries_of(path, path.beginnings, ())
-    steps = [
-        {"$match": arguments["filter"]},
-        {"$limit": LOOKED_AT},
-        {"$match": {"$and": [_has(prefix) for prefix in asked]}},
-        {"$limit": count},
-        {"$project": arguments["projection"]},
-    ]
-    cursor = await directory.aggregate(steps, hint=dict(arguments["hint"]), batchSize=count + 1)
-    found = [_found(path, document) for document in await cursor.to_list()]
-    return found if len(found) == count else None
 
 
 async def _along(directory: Collection, path: Path, after: SearchCursor | None, count: int) -> list[Found]:
