@@ -202,7 +202,8 @@ async def _broken_off(scale: Scale) -> Document:
         scale.native.send(name, signal.SIGKILL)
         done = job["done"]
         scale.check(
-            f"kill -9 of {name} and of the command line while it was {job['phase']}, {done} of {job.get('total')} events",
+            f"kill -9 of {name} and of the command line while it was {job['phase']},"
+            f" {done} of {job.get('total')} events",
             holds=job["phase"] == "filling",
         )
         await asyncio.to_thread(scale.native.start, name)

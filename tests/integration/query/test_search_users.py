@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from pymongo import InsertOne
 
-from services.query.mongo.collections import Collections
+from services.query.mongo.collections import Collection, Collections
 from services.query.read_models.user_directory import search_users
 from services.query.read_models.user_directory.page_cursor import SearchCursor
 from services.query.read_models.user_directory.pairs import pairs
-from services.query.read_models.user_directory.paths import paths
-from services.query.read_models.user_directory.search_users import entries, entries_of, shortest
+from services.query.read_models.user_directory.paths import Path, paths
+from services.query.read_models.user_directory.search_users import LENGTHS, entries, entries_of, shortest
 from tests.integration.query.query_scene import Scene, seen, stages_of
 from tests.unit.query.given_events import at, created, deactivated, email_updated, renamed
 
@@ -35,6 +35,11 @@ async def people(scene: Scene) -> None:
         created("bob", name="Bob Stone", email="b.stone@wonder.land"),
         deactivated("bob", 2),
     )
+
+
+async def leading(directory: Collection, asked: list[str]) -> Path:
+    known = paths(asked)
+    return await shortest(directory, known, LENGTHS) or known[-1]
 
 
 async def search(scene: Scene, text: str) -> list[str]:
@@ -156,7 +161,7 @@ async def test_every_search_comes_from_an_index(scene: Scene) -> None:
         (["a3", "user0003"], None, "pairs", 21, SOUGHT),
         (["a3", "zoe5"], None, "pairs", 31, SOUGHT),
     ):
-        path = after.path if after else await shortest(directory, paths(asked))
+        path = after.path if after else await leading(directory, asked)
         assert path.field == field
         arguments = entries(path, path.beginnings[0], after, path.asked)
         if after is None:
@@ -190,7 +195,7 @@ async def test_two_frequent_prefixes_that_few_have_together_cost_what_they_find(
     await directory.bulk_write(
         [InsertOne({"_id": key, "words": words, "pairs": pairs(words)}) for key, words in found_by.items()]
     )
-    path = await shortest(directory, paths(asked))
+    path = await leading(directory, asked)
 
     explained = await directory.find(**entries_of(path, path.beginnings, path.asked)).explain()
 
@@ -205,7 +210,7 @@ async def test_the_rarest_of_several_words_leads(scene: Scene) -> None:
         [InsertOne({"_id": key, "words": words, "pairs": pairs(words)}) for key, words in found_by.items()]
     )
 
-    assert (await shortest(directory, paths(["common", "usernumber12"]))).beginnings == ("usernumber12",)
+    assert (await leading(directory, ["common", "usernumber12"])).beginnings == ("usernumber12",)
 
 
 async def test_a_user_with_very_many_words_is_found_by_any_two_of_them(scene: Scene) -> None:
@@ -227,13 +232,14 @@ async def test_a_search_waits_for_what_its_asker_wrote(scene: Scene) -> None:
     assert (await scene.ask("SearchUsers", seen("user/alice@2", 0.02), text="alice"))["code"] == "stale_read"
 
 
-async def test_a_pair_that_leads_to_many_others_is_left_without_measuring_paths(
+async def test_a_pair_that_leads_to_many_others_gives_way_to_a_word_that_leads_to_none(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def measured(*_: object) -> None:
-        raise AssertionError("paths were measured")
+    async def walked(*_: object) -> None:
+        raise AssertionError("a path was walked for want of a better one")
 
-    monkeypatch.setattr(search_users, "shortest", measured)
+    monkeypatch.setattr(search_users, "_along", walked)
+    monkeypatch.setattr(search_users, "LENGTHS", (5, 5))  # none is short
     names = ["Anna" if number % 10 == 0 else "Annika" for number in range(600)]
     await scene.project(
         *(created(f"u{number:03}", name=name, email=f"u{number}@example.com") for number, name in enumerate(names))

@@ -19,8 +19,10 @@ from shared.contracts.answer import Answered, AnswerError, AsOf, ErrorCode, Fail
 from shared.contracts.queries import SearchUsers
 
 GUESSED = 100
-"""Users that are looked at, beyond a page, before it is asked which path is the shortest."""
-LENGTHS = (500, 5_000)
+"""Users that are looked at, beyond a page, on the last path before it is asked which one is the shortest."""
+GUESSED_ALONE = 20
+"""And on each of the others, when none is short."""
+LENGTHS = (500, 1_500, 5_000)
 """Paths are told apart by whether they have so many keys."""
 BEYOND = "\U0010ffff"
 """Follows every character that a key can hold."""
@@ -63,19 +65,27 @@ class SearchUsersHandler:
         if after is not None:
             return await _along(directory, after.path, after, count)
         known = paths(asked)
-        if len(known) > 1:
-            if (guessed := await _guess(directory, known[-1], asked, count)) is not None:
-                return guessed
+        if len(known) == 1:
+            return await _along(directory, known[0], None, count)
+        if (guessed := await _guess(directory, known[-1], asked, count, GUESSED)) is not None:
+            return guessed
+        path = await shortest(directory, known, LENGTHS[:1])
+        if path is None:
             # Where two prefixes together lead to many who are not sought, one of them alone often doesn't.
-            others = await asyncio.gather(*(_guess(directory, path, asked, count) for path in known[:-1]))
+            others = await asyncio.gather(
+                *(_guess(directory, other, asked, count, GUESSED_ALONE) for other in known[:-1])
+            )
             if (guessed := next((each for each in others if each is not None), None)) is not None:
                 return guessed
-        return await _along(directory, await shortest(directory, known), None, count)
+            path = await shortest(directory, known, LENGTHS[1:])
+        return await _along(directory, path or known[-1], None, count)
 
 
-async def _guess(directory: Collection, path: Path, asked: Sequence[str], count: int) -> list[Found] | None:
+async def _guess(
+    directory: Collection, path: Path, asked: Sequence[str], count: int, beyond: int
+) -> list[Found] | None:
     """The first page along a path, when that is short or many there are sought; else None."""
-    most = count if path.is_exact else count + GUESSED
+    most = count if path.is_exact else count + beyond
     found: list[Found] = []
     looked = 0
     async with directory.find(**entries_of(path, path.beginnings, ()), limit=most, batch_size=most) as documents:
@@ -144,16 +154,14 @@ def entries(path: Path, beginning: str, after: SearchCursor | None, asked: Seque
     }
 
 
-async def shortest(directory: Collection, known: Sequence[Path]) -> Path:
-    """The last of the shortest paths, as far as `LENGTHS` tell them apart."""
-    if len(known) == 1:
-        return known[0]
-    for length in LENGTHS:
+async def shortest(directory: Collection, known: Sequence[Path], lengths: Sequence[int]) -> Path | None:
+    """The last of the shortest paths, as far as these lengths tell them apart; None when all are longer."""
+    for length in lengths:
         longer = await asyncio.gather(*(_has_keys(directory, path, length) for path in known))
         shorter = [path for path, is_longer in zip(known, longer, strict=True) if not is_longer]
         if shorter:
             return shorter[-1]
-    return known[-1]
+    return None
 
 
 async def _has_keys(directory: Collection, path: Path, length: int) -> bool:
