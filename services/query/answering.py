@@ -110,7 +110,15 @@ class Answering:
     async def _ask(self, query_type: str | None, data: Mapping[str, Any], demand: Demand) -> Answered | Failed:
         if self._bus.does(query_type):
             return await self._bus.ask(query_type, data, demand)
-        return await self._guard.read(lambda: self._bus.ask(query_type, data, demand))
+        began = time.monotonic()
+        return await self._guard.read(lambda: self._bus.ask(query_type, data, _what_is_left_of(demand, began)))
+
+
+def _what_is_left_of(demand: Demand, began: float) -> Demand:
+    """For asking again: what has been waited for already counts."""
+    if demand == ANY_STATE:
+        return demand
+    return replace(demand, max_wait=max(0.0, demand.max_wait - (time.monotonic() - began)))
 
 
 def _within_deadline(demand: Demand, request: Delivery) -> Demand:

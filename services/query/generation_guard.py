@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, TypeVar
 
+from services.query.mongo.collections import FIRST_GENERATION
+
 ReadT = TypeVar("ReadT")
 
 
@@ -11,9 +13,6 @@ class LiveGenerations(Protocol):
 
     @property
     def all_live(self) -> Mapping[str, int]: ...
-
-    @property
-    def is_fresh(self) -> bool: ...
 
     async def refresh_when_old(self) -> None: ...
 
@@ -33,5 +32,14 @@ class GenerationGuard:
             await self._generations.refresh_when_old()
             live = self._generations.all_live
             found = await reading()
-            if self._generations.is_fresh and self._generations.all_live == live:
+            await self._generations.refresh_when_old()
+            if _are_the_same(live, self._generations.all_live):
                 return found
+
+
+def _are_the_same(before: Mapping[str, int], now: Mapping[str, int]) -> bool:
+    """A model that the catalogue did not name yet was in its first generation."""
+    if before == now:
+        return True
+    first = FIRST_GENERATION
+    return all(before.get(model, first) == now.get(model, first) for model in before.keys() | now.keys())

@@ -212,7 +212,7 @@ async def test_what_does_something_is_not_done_again_when_a_generation_has_had_i
     generations, handler, bus = FakeGenerations(), Asked(), QueryBus()
 
     async def answer(query: GetUserById, demand: Demand) -> Answered | Failed:
-        generations.is_fresh = handler.times > 0
+        switch(generations)
         return await handler(query, demand)
 
     bus.register(GetUserById, answer, does=does)
@@ -220,3 +220,27 @@ async def test_what_does_something_is_not_done_again_when_a_generation_has_had_i
 
     assert (await ask(answering, "GetUserById", {"user_id": "alice"}))["status"] == "ok"
     assert handler.times == times
+
+
+async def test_what_was_waited_for_in_a_generation_that_has_had_its_day_is_not_waited_for_again() -> None:
+    generations, handler, bus = FakeGenerations(), Asked(), QueryBus()
+    headers = {"consistency-token": "user/alice@3", "max-wait-ms": 5000}
+    handler.seconds = 0.1
+
+    async def answer(query: GetUserById, demand: Demand) -> Answered | Failed:
+        switch(generations)
+        return await handler(query, demand)
+
+    bus.register(GetUserById, answer)
+    answering = Answering(bus, QueryMetrics(), Followed(), GenerationGuard(generations))
+    await ask(answering, "GetUserById", {"user_id": "alice"}, headers=headers)
+
+    assert handler.times == 2
+    assert handler.demand is not None
+    assert handler.demand.max_wait <= 4.9
+
+
+def switch(generations: FakeGenerations) -> None:
+    """To the second generation, unnoticed so far."""
+    if generations.catalogue["users"] == 1:
+        generations.catalogue["users"], generations.is_fresh = 2, False

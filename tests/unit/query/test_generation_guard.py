@@ -14,7 +14,7 @@ async def read_around(generations: FakeGenerations, *, stopped_in: int, switched
     read: list[int] = []
 
     async def reading() -> int:
-        read.append(generations.all_live["users"])
+        read.append(generations.all_live.get("users", 1))
         if len(read) == stopped_in:
             generations.is_fresh = False
             if switched:
@@ -37,3 +37,18 @@ async def test_a_process_that_was_stopped_before_it_reads_looks_first(generation
     generations.is_fresh, generations.catalogue = False, {"users": 2}
 
     assert await read_around(generations, stopped_in=0, switched=False) == [2]
+
+
+async def test_a_reading_that_takes_longer_than_the_catalogue_is_gone_by_is_read_once(
+    generations: FakeGenerations,
+) -> None:
+    """A question may wait for 30 s until what its asker knows of is there."""
+    assert await read_around(generations, stopped_in=1, switched=False) == [1]
+
+
+async def test_a_model_that_the_catalogue_names_only_now_was_in_its_first_generation(
+    generations: FakeGenerations,
+) -> None:
+    generations.all_live = {}
+
+    assert await read_around(generations, stopped_in=1, switched=False) == [1]
