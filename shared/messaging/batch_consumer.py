@@ -200,6 +200,9 @@ class AmqpBatchConsumer:
             _count(counter, current)
 
 
-def _count(counter: Counter, deliveries: Iterable[Delivery]) -> None:
+def _count(counter: Counter, deliveries: Sequence[Delivery]) -> None:
+    if len(deliveries) == 1:
+        counter.labels(deliveries[0].queue).inc()
+        return
     for queue, number in Tally(delivery.queue for delivery in deliveries).items():
         counter.labels(queue).inc(number)

@@ -24,6 +24,8 @@ Handlers of one batch start in the same turn of the event loop, so what they rea
 JOINT_CALLS: Final = 2
 MOST_JOINED: Final = 256
 JOINT_SECONDS: Final = 0.2
+ACKED_AT_ONCE: Final = 64
+ACK_SECONDS: Final = 0.005
 LEISURE: Final = 4
 """Who has less time left than so many joint calls may take is answered alone: fewer take all that a consumer holds."""
 
@@ -31,7 +33,8 @@ logger = structlog.stdlib.get_logger(__name__)
 
 
 class Responder:
-    """Runs a handler for every request, many at a time, sends its reply and then acknowledges.
+    """Runs a handler for every request, many at a time, sends its reply and then acknowledges: up to ACKED_AT_ONCE of
+    them, or those of ACK_SECONDS, together, because each acknowledgement costs the broker half of what a request does.
 
     A request without an allowed `reply_to`, one that is undecodable, or one past its deadline (`expiration`, in ms from
     its arrival) is dropped and counted; a handler is cancelled at its request's deadline. An exception of the handler
@@ -65,6 +68,8 @@ class Responder:
         self._running: set[asyncio.Task[None]] = set()
         self._finished: list[tuple[Delivery, Envelope | None]] = []
         self._settling: asyncio.Task[None] | None = None
+        self._answered: list[Delivery] = []
+        self._acking: asyncio.Task[None] | None = None
         self._gathered: list[Delivery] = []
         self._joint_calls = 0
 
@@ -84,6 +89,8 @@ class Responder:
             if self._settling is not None:
                 await asyncio.wait({self._settling})
             await self._settle()
+            if self._acking is not None:
+                await asyncio.wait({self._acking})
 
     async def stop(self) -> None:
         """Takes no more requests; what has arrived is answered."""
@@ -162,13 +169,26 @@ class Responder:
         return None if reply is None else addressed(reply, request)
 
     async def _settle(self) -> None:
-        """Sends what has been answered in this turn of the event loop as one batch, then acknowledges it."""
+        """Sends what has been answered in this turn of the event loop as one batch."""
         while self._finished:
             finished, self._finished = self._finished, []
             replies = [reply for _, reply in finished if reply is not None]
             if replies:
                 await self._replier.reply(replies)
-            await self._consumer.ack([request for request, _ in finished])
+            self._answered += [request for request, _ in finished]
+        if len(self._answered) >= ACKED_AT_ONCE:
+            await self._ack()
+        elif self._acking is None or self._acking.done():
+            self._acking = asyncio.create_task(self._ack_soon())
+
+    async def _ack_soon(self) -> None:
+        await asyncio.sleep(ACK_SECONDS)
+        await self._ack()
+
+    async def _ack(self) -> None:
+        answered, self._answered = self._answered, []
+        if answered:
+            await self._consumer.ack(answered)
 
 
 def _refusal(request: Delivery) -> str | None:

@@ -58,6 +58,7 @@ class Collections:
         self.database = database
         self.lease = lease
         self._models: dict[str, Generations] = {}
+        self._generations: dict[tuple[str, int], Collection] = {}
         self._read_at = -float("inf")
 
     async def refresh(self) -> None:
@@ -104,7 +105,10 @@ class Collections:
         return self.generation(model, self.generations(model).live)
 
     def generation(self, model: str, number: int) -> Collection:
-        return self.database[generation_name(model, number)]
+        found = self._generations.get((model, number))
+        if found is None:
+            found = self._generations[model, number] = self.database[generation_name(model, number)]
+        return found
 
     def source(self, model: str) -> CollectionSource:
         return lambda: self.live(model)
