@@ -33,6 +33,9 @@ class FastChannel(FrameChannel):
         await super().writable()
         await self._guard.writable()
 
+    def flush(self) -> None:
+        self._guard.flush()
+
     def take(self, kind: int, buffer: bytes, start: int, end: int) -> bool:
         return self._contents.take(kind, buffer, start, end) or super().take(kind, buffer, start, end)
 

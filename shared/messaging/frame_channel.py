@@ -50,6 +50,11 @@ class FrameChannel(aiormq.Channel):
             raise ConnectionError(f"channel {self.number} is closed")
         self._send(frames)
 
+    def flush(self) -> None:
+        """What was written goes out now, and not with what else is written in this turn of the event loop: for when
+        somebody waits for it. Where nothing is gathered there is nothing to do.
+        """
+
     def rest(self, seconds: float) -> None:
         """See FrameGuard: of the whole connection."""
         self._guard.rest(seconds)

@@ -57,6 +57,7 @@ class AmqpReplier:
             frames = [packed for reply in replies if (packed := self._packed(channel, reply))]
             if frames:
                 channel.write(b"".join(frames))
+                channel.flush()
                 self._metrics.replied.inc(len(frames))
 
     @property

@@ -114,11 +114,20 @@ class FrameGuard(asyncio.StreamReaderProtocol):
         What is sent on a lost connection is lost.
         """
         if not self._outgoing:
-            self._loop_of.call_soon(self._flush)
+            self._loop_of.call_soon(self.flush)
         self._outgoing.append(frames)
         self._outgoing_bytes += len(frames)
         if self._outgoing_bytes > FLUSH_AT:
-            self._flush()
+            self.flush()
+
+    def flush(self) -> None:
+        """Sends now what is gathered."""
+        if self._outgoing:
+            frames = b"".join(self._outgoing)
+            self._outgoing.clear()
+            self._outgoing_bytes = 0
+            if self._socket is not None and not self._socket.is_closing():
+                self._socket.write(frames)
 
     def rest(self, seconds: float) -> None:
         """Lets what comes in gather in the socket for so long: to be read all at once costs less than one by one."""
@@ -189,14 +198,6 @@ class FrameGuard(asyncio.StreamReaderProtocol):
         self._resting = None
         if self._socket is not None and not self._socket.is_closing():
             self._socket.resume_reading()
-
-    def _flush(self) -> None:
-        if self._outgoing:
-            frames = b"".join(self._outgoing)
-            self._outgoing.clear()
-            self._outgoing_bytes = 0
-            if self._socket is not None and not self._socket.is_closing():
-                self._socket.write(frames)
 
     def _pass_on(self, frames: bytes) -> None:
         super().data_received(frames)

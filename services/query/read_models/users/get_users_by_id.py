@@ -1,5 +1,6 @@
 """Many `GetUserById` at once, as long as they are ordinary: one read, and no models in between."""
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,8 @@ from shared.messaging.envelope import Delivery
 from shared.messaging.reply import Reply
 
 MAX_BODY = 256
+COUNT_LATER_SECONDS = 0.001
+"""After the answers, which are waited for."""
 OF_ITS_OWN = frozenset((MAX_STALENESS_HEADER, SUBSCRIBE_HEADER))
 """Headers that ask for more than an answer."""
 DEMANDS = frozenset((TOKEN_HEADER, MAX_WAIT_HEADER))
@@ -78,7 +81,7 @@ class GetUsersById:
             found[user_id] if user_id is not None and self._is_met(request, found[user_id].document) else None
             for request, user_id in zip(requests, asked, strict=True)
         ]
-        self._count(requests, answered)
+        asyncio.get_running_loop().call_later(COUNT_LATER_SECONDS, self._count, time.monotonic(), requests, answered)
         return [None if answer is None else answer.reply for answer in answered]
 
     def _is_met(self, request: Delivery, document: Document | None) -> bool:
@@ -101,8 +104,7 @@ class GetUsersById:
             found[user_id] = _Found(Reply(type=ANSWER_TYPE, body=body), status, document)
         return found
 
-    def _count(self, requests: Sequence[Delivery], answered: Sequence[_Found | None]) -> None:
-        now = time.monotonic()
+    def _count(self, now: float, requests: Sequence[Delivery], answered: Sequence[_Found | None]) -> None:
         for request, answer in zip(requests, answered, strict=True):
             if answer is not None:
                 self._seconds.observe(now - request.received_at)
