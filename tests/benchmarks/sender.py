@@ -13,6 +13,8 @@ ACK: Final = 80
 MANDATORY: Final = b"\x01"
 WINDOW: Final = 2000
 PIECE: Final = 100
+READ_EVERY_SECONDS: Final = 0.02
+READ_BYTES: Final = 64 * 1024
 
 
 class Sender(RawPublisher):
@@ -22,6 +24,7 @@ class Sender(RawPublisher):
         super().__init__(url)
         self._sent = 0
         self._unconfirmed: set[int] = set()
+        self._rest = b""
 
     def write(self, frames: Sequence[bytes]) -> None:
         """Publishes without waiting; one element is one message."""
@@ -39,24 +42,37 @@ class Sender(RawPublisher):
     async def confirmed(self, but: int) -> None:
         """Reads confirms until at most that many are missing."""
         while len(self._unconfirmed) > but:
-            kind, _, size = struct.unpack(">BHI", await self._reader.readexactly(7))
-            payload = (await self._reader.readexactly(size + 1))[:-1]
-            if kind != 1:
-                continue  # content of a returned message
-            class_, method = struct.unpack(">HH", payload[:4])
-            if (class_, method) != (BASIC, ACK):
-                raise ConnectionError(f"the broker sent {class_}.{method} instead of a confirm")
-            tag, multiple = struct.unpack(">QB", payload[4:13])
-            if multiple & 1:
-                self._unconfirmed -= {each for each in self._unconfirmed if each <= tag}
-            else:
-                self._unconfirmed.discard(tag)
+            await self._read()
 
     async def read_confirms(self) -> None:
-        """For a task beside `write`: for ever."""
+        """For a task beside `write`: for ever, and many at once."""
         while True:
-            await self.confirmed(0)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(READ_EVERY_SECONDS)
+            await self._read()
+
+    async def _read(self) -> None:
+        """What has come, or what comes next."""
+        data = await self._reader.read(READ_BYTES)
+        if not data:
+            raise ConnectionError("the broker hung up")
+        data, start = self._rest + data, 0
+        while start + 7 <= len(data):
+            kind, _, size = struct.unpack_from(">BHI", data, start)
+            if start + 8 + size > len(data):
+                break
+            if kind == 1:  # else it is content of a returned message
+                self._take(data[start + 7 : start + 7 + size])
+            start += 8 + size
+        self._rest = data[start:]
+
+    def _take(self, method: bytes) -> None:
+        if struct.unpack_from(">HH", method) != (BASIC, ACK):
+            raise ConnectionError(f"the broker sent {struct.unpack_from('>HH', method)} instead of a confirm")
+        tag, multiple = struct.unpack_from(">QB", method, 4)
+        if multiple & 1:
+            self._unconfirmed -= {each for each in self._unconfirmed if each <= tag}
+        else:
+            self._unconfirmed.discard(tag)
 
 
 def packed(command: Command, exchange: str = "commands") -> bytes:
