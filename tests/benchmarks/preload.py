@@ -64,7 +64,7 @@ async def preload(ours: Ours, count: int, progress: Progress) -> None:
         for done, piece in enumerate(asyncio.as_completed(writing), 1):
             await piece
             progress(f"preloading {count} users", done * PIECE, count)
-    await ours.stores.postgres.execute("ANALYZE")
+    await ours.stores.settle()
     await check_counts(ours, count)
     last = event(count - 1)
     name, command_id = last.envelope.data["name"], str(last.envelope.causationid)

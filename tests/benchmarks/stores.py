@@ -53,6 +53,12 @@ class Stores:
     def documents(self) -> AsyncDatabase[dict[str, Any]]:
         return self.mongo[self.database]
 
+    async def settle(self) -> None:
+        """Leaves nothing to be cleared up or written out, as when what is there has been there for an hour."""
+        await self.postgres.execute("VACUUM ANALYZE")
+        await self.postgres.execute("CHECKPOINT")
+        await self.mongo.admin.command("fsync")
+
     async def empty(self) -> None:
         """No rows but those of migrations, no collections."""
         tables = await self.postgres.fetch(
