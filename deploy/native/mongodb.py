@@ -45,7 +45,8 @@ def mongodb(layout: Layout) -> Part:
         argv=[
             *(str(mongod), "--dbpath", str(_data(layout)), "--port", str(layout.mongo_port), "--bind_ip", "127.0.0.1"),
             *("--replSet", REPLICA_SET, "--keyFile", str(layout.secrets / "mongo_keyfile"), "--nounixsocket"),
-            *("--wiredTigerCacheSizeGB", f"{cache_gigabytes(_memory()):.2f}", "--wiredTigerEngineConfigString", EVICTION),
+            *("--wiredTigerCacheSizeGB", f"{cache_gigabytes(_memory()):.2f}"),
+            *("--wiredTigerEngineConfigString", EVICTION),
             # A member of a replica set waits 15 s for its successor before it ends; alone it has none.
             *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
