@@ -21,15 +21,6 @@ wait for tenths of a second where there are two cores. Read models change what t
 is better, and by one thread. As in docker-compose.yml.
 """
 
-SMALLEST_CACHE_GB, LARGEST_CACHE_GB = 0.25, 8.0
-
-
-def cache_gigabytes(memory: int) -> float:
-    """A quarter of the machine's memory (bytes), which mongod shares with two servers and the services. A read model
-    whose indexes don't fit takes new documents at half the rate: their ids are spread all over.
-    """
-    return min(LARGEST_CACHE_GB, max(SMALLEST_CACHE_GB, memory / 4 / 2**30))
-
 
 def prepare_mongodb(layout: Layout) -> None:
     _data(layout).mkdir(mode=0o700, exist_ok=True)
@@ -45,8 +36,7 @@ def mongodb(layout: Layout) -> Part:
         argv=[
             *(str(mongod), "--dbpath", str(_data(layout)), "--port", str(layout.mongo_port), "--bind_ip", "127.0.0.1"),
             *("--replSet", REPLICA_SET, "--keyFile", str(layout.secrets / "mongo_keyfile"), "--nounixsocket"),
-            *("--wiredTigerCacheSizeGB", f"{cache_gigabytes(_memory()):.2f}"),
-            *("--wiredTigerEngineConfigString", EVICTION),
+            *("--wiredTigerCacheSizeGB", "1", "--wiredTigerEngineConfigString", EVICTION),
             # A member of a replica set waits 15 s for its successor before it ends; alone it has none.
             *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
@@ -58,10 +48,6 @@ def mongodb(layout: Layout) -> Part:
         not_ready=lambda: None if accepts(layout.mongo_port) else "it does not accept connections",
         after_start=lambda: _administer(layout),
     )
-
-
-def _memory() -> int:
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _data(layout: Layout) -> Path:

@@ -200,9 +200,6 @@ class AmqpBatchConsumer:
             _count(counter, current)
 
 
-def _count(counter: Counter, deliveries: Sequence[Delivery]) -> None:
-    if len(deliveries) == 1:
-        counter.labels(deliveries[0].queue).inc()
-        return
+def _count(counter: Counter, deliveries: Iterable[Delivery]) -> None:
     for queue, number in Tally(delivery.queue for delivery in deliveries).items():
         counter.labels(queue).inc(number)

@@ -33,8 +33,8 @@ logger = structlog.stdlib.get_logger(__name__)
 
 
 class Responder:
-    """Runs a handler for every request, many at a time, sends its reply and then acknowledges: up to ACKED_AT_ONCE of
-    them, or those of ACK_SECONDS, together, because each acknowledgement costs the broker half of what a request does.
+    """Runs a handler for every request, many at a time, sends its reply and then acknowledges: those of ACK_SECONDS
+    together, or ACKED_AT_ONCE. What is not acknowledged when a process dies is answered once more.
 
     A request without an allowed `reply_to`, one that is undecodable, or one past its deadline (`expiration`, in ms from
     its arrival) is dropped and counted; a handler is cancelled at its request's deadline. An exception of the handler
@@ -178,7 +178,7 @@ class Responder:
             self._answered += [request for request, _ in finished]
         if len(self._answered) >= ACKED_AT_ONCE:
             await self._ack()
-        elif self._acking is None or self._acking.done():
+        elif self._answered and (self._acking is None or self._acking.done()):
             self._acking = asyncio.create_task(self._ack_soon())
 
     async def _ack_soon(self) -> None:

@@ -87,7 +87,7 @@ class RpcClient:
                     await channel.writable()
             frames = publish_frames(channel.number, request, mandatory=True, frame_max=channel.frame_max)
             channel.write(frames)
-            if not self._waiting:  # more than one go together
+            if not self._waiting:  # else it may go out together with others of this turn
                 channel.flush()
             answer = self._waiting[correlation_id] = asyncio.get_running_loop().create_future()
             delivery = await _by(deadline, answer)

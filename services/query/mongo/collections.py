@@ -58,7 +58,7 @@ class Collections:
         self.database = database
         self.lease = lease
         self._models: dict[str, Generations] = {}
-        self._generations: dict[tuple[str, int], Collection] = {}
+        self._collections: dict[tuple[str, int], Collection] = {}
         self._read_at = -float("inf")
 
     async def refresh(self) -> None:
@@ -105,9 +105,9 @@ class Collections:
         return self.generation(model, self.generations(model).live)
 
     def generation(self, model: str, number: int) -> Collection:
-        found = self._generations.get((model, number))
+        found = self._collections.get((model, number))
         if found is None:
-            found = self._generations[model, number] = self.database[generation_name(model, number)]
+            found = self._collections[model, number] = self.database[generation_name(model, number)]
         return found
 
     def source(self, model: str) -> CollectionSource:

@@ -2,18 +2,22 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+import pytest
 from prometheus_client import CollectorRegistry
 
+from shared.messaging import responder
 from shared.messaging.envelope import Delivery, Envelope
 from shared.messaging.joint_handler import JointHandler
 from shared.messaging.metrics import MessagingMetrics
 from shared.messaging.reply import Reply
-from shared.messaging.responder import JOINT_CALLS, RequestHandler, Responder
+from shared.messaging.responder import ACKED_AT_ONCE, JOINT_CALLS, RequestHandler, Responder
 from tests.support.fake_broker import FakeBroker, FakeReplier
 
 
 class Answering:
     """A responder at work on a fake broker."""
+
+    work: "asyncio.Task[None]"
 
     def __init__(
         self,
@@ -61,6 +65,11 @@ class Answering:
     def answers(self) -> list[tuple[str | None, bytes]]:
         return [(sent.correlation_id, sent.body) for sent in self.replier.sent]
 
+    async def answered(self, number: int) -> None:
+        async with asyncio.timeout(5):
+            while len(self.answers) < number:
+                await asyncio.sleep(0)
+
     async def settled(self) -> None:
         async with asyncio.timeout(5):
             while self.broker.messages("queries") or self.consumer.unacked:
@@ -70,12 +79,12 @@ class Answering:
 @asynccontextmanager
 async def running(answering: Answering) -> AsyncIterator[Answering]:
     async with answering.consumer:
-        task = asyncio.create_task(answering.responder.run())
+        answering.work = asyncio.create_task(answering.responder.run())
         try:
             yield answering
         finally:
             await answering.responder.stop()
-            await task
+            await answering.work
 
 
 async def echo(request: Delivery) -> Reply | None:
@@ -89,6 +98,37 @@ async def test_every_request_is_answered_and_acknowledged() -> None:
         await answering.settled()
 
     assert sorted(answering.answers) == sorted((str(number), str(number).encode()) for number in range(100))
+
+
+async def test_answers_of_some_milliseconds_are_acknowledged_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(responder, "ACK_SECONDS", 0.2)
+    async with running(Answering(echo)) as answering:
+        for number in range(10):
+            answering.ask(str(number).encode())
+            await answering.answered(number + 1)
+            assert answering.consumer.unacked == number + 1
+        await answering.settled()
+
+
+async def test_many_answers_are_acknowledged_without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(responder, "ACK_SECONDS", 1.0)
+    async with running(Answering(echo)) as answering:
+        for number in range(ACKED_AT_ONCE):
+            answering.ask(str(number).encode())
+        await answering.answered(ACKED_AT_ONCE)
+        async with asyncio.timeout(0.5):
+            await answering.settled()
+
+
+async def test_all_that_was_answered_is_acknowledged_when_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(responder, "ACK_SECONDS", 0.2)
+    async with running(Answering(echo)) as answering:
+        answering.ask(b"1")
+        await answering.answered(1)
+        await answering.responder.stop()
+        await answering.work
+
+        assert answering.consumer.unacked == 0
 
 
 async def test_requests_without_an_allowed_address_are_dropped_and_counted() -> None:

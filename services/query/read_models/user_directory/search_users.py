@@ -69,12 +69,15 @@ class SearchUsersHandler:
             return await _along(directory, known[0], None, count)
         if (guessed := await _guess(directory, known[-1], asked, count, GUESSED)) is not None:
             return guessed
-        # Where two prefixes together lead to many who are not sought, one of them alone often doesn't.
-        alone = asyncio.gather(*(_guess(directory, other, asked, count, GUESSED_ALONE) for other in known[:-1]))
-        path, others = await asyncio.gather(shortest(directory, known, LENGTHS[:1]), alone)
-        if (guessed := next((each for each in others if each is not None), None)) is not None:
-            return guessed
-        path = path or await shortest(directory, known, LENGTHS[1:])
+        path = await shortest(directory, known, LENGTHS[:1])
+        if path is None:
+            # Where two prefixes together lead to many who are not sought, one of them alone often doesn't.
+            others = await asyncio.gather(
+                *(_guess(directory, other, asked, count, GUESSED_ALONE) for other in known[:-1])
+            )
+            if (guessed := next((each for each in others if each is not None), None)) is not None:
+                return guessed
+            path = await shortest(directory, known, LENGTHS[1:])
         return await _along(directory, path or known[-1], None, count)
 
 
