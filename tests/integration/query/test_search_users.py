@@ -203,6 +203,27 @@ async def test_two_frequent_prefixes_that_few_have_together_cost_what_they_find(
     assert explained["executionStats"]["totalDocsExamined"] <= 7
 
 
+@pytest.mark.parametrize("asked", [["annabell", "smith"], ["annabel", "smith"], ["annabel", "smithson"]])
+async def test_two_whole_words_cost_what_they_find_where_many_begin_with_the_same_letters(
+    scene: Scene, asked: list[str]
+) -> None:
+    directory = scene.collections.live("user_directory")
+    found_by = {f"u{n:05}": ["annabell" if n % 500 == 1 else "annika", "smithson", "smith"] for n in range(3000)}
+    await directory.bulk_write(
+        [
+            InsertOne({"_id": key, "words": words, "pairs": pairs(words)})
+            for key, words in ((key, sorted(words)) for key, words in found_by.items())
+        ]
+    )
+    path = paths(asked)[-1]
+
+    explained = await directory.find(**entries_of(path, path.beginnings, path.asked), limit=6).explain()
+
+    assert explained["executionStats"]["nReturned"] == 6
+    assert explained["executionStats"]["totalDocsExamined"] <= 7
+    assert explained["executionStats"]["totalKeysExamined"] <= 20
+
+
 async def test_the_rarest_of_several_words_leads(scene: Scene) -> None:
     directory = scene.collections.live("user_directory")
     found_by = {f"u{n}": sorted(["common", f"usernumber{n}"]) for n in range(600)}
@@ -220,6 +241,7 @@ async def test_a_user_with_very_many_words_is_found_by_any_two_of_them(scene: Sc
     assert await search(scene, "n3x n39") == ["long", "short"]
     assert await search(scene, "n12 n38x") == ["long"]
     assert await scene.page_through(1, "SearchUsers", text="n3x n39") == ["long", "short"]
+    assert await search(scene, "n3x zoe") == []
 
 
 async def test_a_search_waits_for_what_its_asker_wrote(scene: Scene) -> None:

@@ -1,4 +1,5 @@
 import itertools
+import random
 
 import pytest
 
@@ -55,16 +56,17 @@ def test_an_entry_has_the_words_of_name_and_address_as_they_are_now() -> None:
 
 def test_pairs_hold_each_two_words_under_the_beginnings_of_the_first() -> None:
     assert pairs(["al", "alice", "liddell", "o", "wonderland"]) == [
-        "al alice",
-        "al liddell",
-        "al o",
-        "al wonderla",
-        "ali liddell",
-        "ali o",
-        "ali wonderla",
-        "lid o",
-        "lid wonderla",
+        "al alice ",
+        "al liddell ",
+        "al o ",
+        "al wonderla ",
+        "ali liddell ce",
+        "ali o ce",
+        "ali wonderla ce",
+        "lid o dell",
+        "lid wonderla dell",
     ]
+    assert pairs(["liddell", "voutaж", "日本"]) == ["lid vouta dell", "lid 日本 dell", "vou 日本 taж"]
     assert pairs(["alice"]) == pairs([]) == []
 
 
@@ -78,7 +80,9 @@ def test_of_a_user_with_very_many_words_no_pairs_are_kept_but_that_there_are_oth
 def test_whoever_has_two_words_is_on_every_path_for_any_beginnings_of_them(most: int) -> None:
     """Whichever of many words are sought, and however much of them."""
     found_by = words(
-        " ".join(["Alexander", "Al", "Zoë", "Ω", "x", "日本語", "élan", *(f"n{n}ame" for n in range(most - 7))])
+        " ".join(
+            ["Alexander", "Al", "Zoë", "Ω", "x", "日本語", "élan", "nameЖук", *(f"n{n}ame" for n in range(most - 8))]
+        )
     )
     keys = {"words": found_by, "pairs": pairs(found_by)}
     looked_at: set[str] = set()
@@ -91,8 +95,28 @@ def test_whoever_has_two_words_is_on_every_path_for_any_beginnings_of_them(most:
     assert looked_at == keys.keys()
 
 
+def test_on_an_exact_path_is_nobody_who_is_not_sought() -> None:
+    chance = random.Random(3)
+    beginnings = "an ann anna annabel annabelle annabellina smi smith smiths smiж жук жуковски жуковский".split()
+    exact = 0
+    for _ in range(2_000):
+        found_by = sorted({chance.choice(beginnings) + chance.choice(("", "a", "e", "ж")) for _ in range(4)})
+        asked = sought(" ".join(chance.sample(beginnings, 2)))
+        for path in paths(asked):
+            if path.is_exact and any(key.startswith(path.beginnings) for key in pairs(found_by)):
+                exact += 1
+                assert all(any(word.startswith(prefix) for word in found_by) for prefix in asked), (asked, found_by)
+    assert exact > 100
+
+
+@pytest.mark.parametrize("asked", [["annabell", "smith"], ["annabell", "smithers"], ["ann", "smith"], ["ан", "smith"]])
+def test_beginnings_are_in_the_order_of_the_index(asked: list[str]) -> None:
+    for path in paths(asked):
+        assert list(path.beginnings) == sorted(path.beginnings)
+
+
 def test_a_cursor_survives_the_journey() -> None:
-    for path, key in zip(paths(["ali", "lid"]), ("alice", "liddell", "ali liddell"), strict=True):
+    for path, key in zip(paths(["ali", "lid"]), ("alice", "liddell", "ali liddell ce"), strict=True):
         cursor = SearchCursor(path, key, "alice")
 
         assert decode(encode(cursor, ["ali", "lid"]), ["ali", "lid"]) == cursor
@@ -110,7 +134,7 @@ def test_a_cursor_of_another_search_is_refused(asked: list[str]) -> None:
 )
 def test_a_well_made_forgery_is_refused(changed: dict[int, object]) -> None:
     fingerprint = "a9d4ffef6a7a4cd5"
-    fields = [3, fingerprint, 0, "alice", "alice"]
+    fields = [4, fingerprint, 0, "alice", "alice"]
     sealed = seal([changed.get(at, field) for at, field in enumerate(fields)])  # type: ignore[misc]
 
     with pytest.raises(BadCursorError):

@@ -1,27 +1,39 @@
 """Two words of a user as one key: what makes a search for two frequent prefixes cost what it finds.
 
-Of each two different words, the first (in the order of words) cut to 3 letters, and the second to 8:
-`["alice", "liddell", "o"]` → `["ali liddell", "ali o", "lid o"]`. The space sorts before all that a word can hold.
+Of each two different words, the first (in the order of words) cut to 3 letters, then the second cut to 8, then what
+follows the 3 letters of the first: `["alice", "liddell", "o"]` → `["ali liddell ce", "ali o ce", "lid o dell"]`. The
+space sorts before all that a word can hold. So there are two kinds of searches by one beginning of keys, or few:
+"ali lid" by the first letters, and "alice liddell" by whole words, with no look at who has others that begin so.
 """
 
+import re
 from collections.abc import Sequence
-from itertools import combinations
 
-FEWEST_LETTERS, FIRST_LETTERS, SECOND_LETTERS = 2, 3, 8
+FEWEST_LETTERS, FIRST_LETTERS, MOST_LETTERS = 2, 3, 8
 """A first word's two letters are sought by all the keys that begin so: another key for them would cost every create."""
-THIRD_LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
-"""In order. A first word whose third letter is another one is cut to 2, so that all keys can be named."""
+LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
+"""In order. A first word whose third letter is another one is cut to 2, and a second one that goes on with others than
+these is cut before them, so that all keys can be named.
+"""
 MOST_WORDS = 12
 """Of a user with more words no pairs are kept, which bounds the index, but for each word that there is another one."""
 ANY = "*"
 """Sorts before every letter and digit."""
 
+_NAMED = re.compile(f"[{LETTERS}]+")
+
 
 def pairs(words: Sequence[str]) -> list[str]:
     """`words` are sorted and all different, and so is the result."""
     if len(words) > MOST_WORDS:
-        return sorted({f"{_cut(word)} {ANY}" for word in words if leads(word)})
-    return sorted({f"{_cut(one)} {other[:SECOND_LETTERS]}" for one, other in combinations(words, 2) if leads(one)})
+        return sorted({f"{_parts(word)[0]} {ANY}" for word in words if leads(word)})
+    seconds = [_second(word) for word in words]
+    keys: set[str] = set()
+    for at, one in enumerate(words, start=1):
+        if leads(one):
+            first, rest = _parts(one)
+            keys.update([f"{first} {second} {rest}" for second in seconds[at:]])
+    return sorted(keys)
 
 
 def leads(word: str) -> bool:
@@ -33,14 +45,33 @@ def ranges_of(one: str, other: str) -> tuple[str, ...]:
     """How the keys begin, in order, under which users with words that begin so may be found: `one` leads, `other`
     follows.
     """
-    firsts = [_cut(one)] if len(one) > FEWEST_LETTERS else [one, *(one + third for third in THIRD_LETTERS)]
-    return tuple(f"{first} {second}" for first in firsts for second in (ANY, other[:SECOND_LETTERS]))
+    second = _second(other)
+    if len(one) == FEWEST_LETTERS:
+        firsts = [one, *(one + third for third in LETTERS)]
+        return tuple(f"{first} {begins}" for first in firsts for begins in (ANY, second))
+    first, rest = _parts(one)
+    if rest and (second != other or len(second) == MOST_LETTERS):  # keys hold no more of it
+        return f"{first} {ANY}", f"{first} {second} {rest}"
+    if rest and second[0] in LETTERS:
+        return f"{first} {ANY}", f"{first} {second} {rest}", *(f"{first} {second}{letter}" for letter in LETTERS)
+    return f"{first} {ANY}", f"{first} {second}"
 
 
 def are_whole(one: str, other: str) -> bool:
-    """Whether keys hold as much of words as these beginnings have."""
-    return (len(one) == FEWEST_LETTERS or one == _cut(one)) and len(other) <= SECOND_LETTERS
+    """Whether keys hold as much of words as these beginnings have, and begin with all of it."""
+    if other != _second(other):
+        return False
+    return len(one) == FEWEST_LETTERS or not _parts(one)[1] or len(other) == MOST_LETTERS >= len(one)
 
 
-def _cut(word: str) -> str:
-    return word[: FIRST_LETTERS if word[FEWEST_LETTERS : FEWEST_LETTERS + 1] in THIRD_LETTERS else FEWEST_LETTERS]
+def _parts(word: str) -> tuple[str, str]:
+    """As the first of a pair: what a key begins with, and what it ends with."""
+    letters = FIRST_LETTERS if word[FEWEST_LETTERS : FEWEST_LETTERS + 1] in LETTERS else FEWEST_LETTERS
+    return word[:letters], word[letters:MOST_LETTERS]
+
+
+def _second(word: str) -> str:
+    cut = word[:MOST_LETTERS]
+    if cut.isascii():
+        return cut
+    return found.group() if (found := _NAMED.match(cut)) else cut

@@ -91,7 +91,7 @@ async def _guess(
     async with directory.find(**entries_of(path, path.beginnings, ()), limit=most, batch_size=most) as documents:
         async for document in documents:
             looked += 1
-            if path.is_exact or _is_sought(document, asked):
+            if _is_sought(document, asked):
                 found.append(_found(path, document))
                 if len(found) == count:
                     return found
