@@ -37,8 +37,8 @@ clean: ## stop everything and remove its data
 demo: up ## the story: create, read, update, read your write, list, and what is refused
 	@eval "$$($(DEPLOY) env)" && $(VENV)/python -m services.ops.demo
 
-test: prepare ## every test, against real servers of their own
-	@$(PYTEST) $(ARGS)
+test: prepare ## every test, against real servers of their own, in two processes (ARGS='-n 0' for one)
+	@$(PYTEST) --numprocesses=2 --dist=loadgroup $(ARGS)
 
 test-unit: venv-dev ## tests that need no server
 	@$(PYTEST) tests/unit tests/contract tests/architecture $(ARGS)

@@ -10,6 +10,7 @@ With CQRS_E2E_EXTERNAL=1 the end-to-end tests talk to the stack that the CQRS_* 
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -24,8 +25,20 @@ from tests.support.stack import (
     services_on,
 )
 
+TESTS = Path(__file__).parent
+
 settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 settings.load_profile("untimed")
+
+
+GROUPS = {"integration": "servers", "e2e": "system", "hostile": "system", "chaos": "system"}
+"""Which tests one process of `make test` runs, with servers of its own; those that need none go to whoever is free."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if group := GROUPS.get(item.path.relative_to(TESTS).parts[0]):
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(autouse=True)
