@@ -120,6 +120,17 @@ def test_every_port_is_on_the_loopback_interface(clone: Clone) -> None:
     assert {address for address, _ in ours} <= {LOOPBACK_V4, LOOPBACK_V6}, ours
 
 
+def test_no_thread_of_the_broker_is_bound_to_a_core(clone: Clone) -> None:
+    pid = clone.pids()["rabbitmq"]
+    assert pid is not None
+    everywhere = os.sched_getaffinity(0)
+
+    threads = [int(thread.name) for thread in Path(f"/proc/{pid}/task").iterdir()]
+
+    assert len(threads) > len(everywhere)
+    assert all(os.sched_getaffinity(thread) == everywhere for thread in threads)
+
+
 def test_env_prints_what_a_client_needs(clone: Clone) -> None:
     done = clone.run("env")
     shell = f"{done.stdout}\nenv | grep ^CQRS_ | cut -d= -f1 | sort"
