@@ -87,7 +87,7 @@ def _environment(home: Path, layout: Layout) -> dict[str, str]:
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
             "RABBITMQ_DIST_PORT": str(layout.erlang_port),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
-            "RABBITMQ_SCHEDULER_BIND_TYPE": "u",  # it shares the cores: a thread bound to one waits for it while another is idle
+            "RABBITMQ_SCHEDULER_BIND_TYPE": "u",  # it shares the cores: a bound thread waits for its own one
             "RABBITMQ_DEFAULT_USER": ADMIN,
             "RABBITMQ_DEFAULT_PASS": read_secret(layout.secrets, "rabbitmq_admin_password"),
             "RUNNING_UNDER_SYSTEMD": "true",  # the script then becomes the Erlang VM, and our pid is its own
