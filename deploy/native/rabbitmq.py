@@ -73,29 +73,26 @@ def _home(layout: Layout) -> Path:
 
 def _environment(home: Path, layout: Layout) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("RABBITMQ_", "ERL_"))}
-    return (
-        inherited
-        | {
-            "HOME": str(home),  # Erlang keeps its cookie there
-            "LC_ALL": "C.UTF-8",
-            "RABBITMQ_NODENAME": "cqrs@localhost",
-            "RABBITMQ_MNESIA_BASE": str(home / "data"),
-            "RABBITMQ_LOG_BASE": str(home / "log"),
-            "RABBITMQ_LOGS": "-",
-            "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
-            "RABBITMQ_CONF_ENV_FILE": os.devnull,
-            "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
-            "RABBITMQ_DIST_PORT": str(layout.erlang_port),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
-            "RABBITMQ_SCHEDULER_BIND_TYPE": "u",  # it shares the cores: a bound thread waits for its own one
-            "RABBITMQ_DEFAULT_USER": ADMIN,
-            "RABBITMQ_DEFAULT_PASS": read_secret(layout.secrets, "rabbitmq_admin_password"),
-            "RUNNING_UNDER_SYSTEMD": "true",  # the script then becomes the Erlang VM, and our pid is its own
-            "ERL_EPMD_PORT": str(layout.epmd_port),
-            "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "ERL_MAX_PORTS": "65536",  # with the huge file limit of some containers Erlang would reserve gigabytes
-        }
-    )
+    return inherited | {
+        "HOME": str(home),  # Erlang keeps its cookie there
+        "LC_ALL": "C.UTF-8",
+        "RABBITMQ_NODENAME": "cqrs@localhost",
+        "RABBITMQ_MNESIA_BASE": str(home / "data"),
+        "RABBITMQ_LOG_BASE": str(home / "log"),
+        "RABBITMQ_LOGS": "-",
+        "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
+        "RABBITMQ_CONF_ENV_FILE": os.devnull,
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
+        "RABBITMQ_DIST_PORT": str(layout.erlang_port),
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        "RABBITMQ_SCHEDULER_BIND_TYPE": "u",  # it shares the cores: a bound thread waits for its own one
+        "RABBITMQ_DEFAULT_USER": ADMIN,
+        "RABBITMQ_DEFAULT_PASS": read_secret(layout.secrets, "rabbitmq_admin_password"),
+        "RUNNING_UNDER_SYSTEMD": "true",  # the script then becomes the Erlang VM, and our pid is its own
+        "ERL_EPMD_PORT": str(layout.epmd_port),
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "ERL_MAX_PORTS": "65536",  # with the huge file limit of some containers Erlang would reserve gigabytes
+    }
 
 
 def _not_ready(layout: Layout) -> str | None:
