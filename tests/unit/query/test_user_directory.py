@@ -70,6 +70,11 @@ def test_pairs_hold_each_two_words_under_the_beginnings_of_the_first() -> None:
     assert pairs(["alice"]) == pairs([]) == []
 
 
+def test_numbers_are_in_no_pair() -> None:
+    assert pairs(["12monkeys", "alice", "liddell", "liddell123", "o42"]) == ["ali liddell ce", "ali o ce", "lid o dell"]
+    assert all(path.field == "words" for path in paths(["al1ce42", "12mon"]) + paths(["alice", "liddell1"]))
+
+
 def test_of_a_user_with_very_many_words_no_pairs_are_kept_but_that_there_are_others() -> None:
     many = words("Al Bo " + " ".join(f"w{number:02}" for number in range(100)))
 
@@ -81,7 +86,18 @@ def test_whoever_has_two_words_is_on_every_path_for_any_beginnings_of_them(most:
     """Whichever of many words are sought, and however much of them."""
     found_by = words(
         " ".join(
-            ["Alexander", "Al", "Zoë", "Ω", "x", "日本語", "élan", "nameЖук", *(f"n{n}ame" for n in range(most - 8))]
+            [
+                "Alexander",
+                "Al",
+                "Zoë",
+                "Ω",
+                "x",
+                "日本語",
+                "élan",
+                "nameЖук",
+                "al9x77",
+                *(f"n{n}ame" for n in range(most - 9)),
+            ]
         )
     )
     keys = {"words": found_by, "pairs": pairs(found_by)}

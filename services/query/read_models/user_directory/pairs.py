@@ -4,6 +4,9 @@ Of each two different words, the first (in the order of words) cut to 3 letters,
 follows the 3 letters of the first: `["alice", "liddell", "o"]` → `["ali liddell ce", "ali o ce", "lid o dell"]`. The
 space sorts before all that a word can hold. So there are two kinds of searches by one beginning of keys, or few:
 "ali lid" by the first letters, and "alice liddell" by whole words, with no look at who has others that begin so.
+
+Words that begin with a digit are in no pair, and those that end with digits are in pairs without these (`liddell` for
+`liddell123`): a number is rare, most often, and found by itself; and every second e-mail address ends with one.
 """
 
 import re
@@ -15,6 +18,7 @@ LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
 """In order. A first word whose third letter is another one is cut to 2, and a second one that goes on with others than
 these is cut before them, so that all keys can be named.
 """
+DIGITS = LETTERS[:10]
 MOST_WORDS = 12
 """Of a user with more words no pairs are kept, which bounds the index, but for each word that there is another one."""
 ANY = "*"
@@ -27,9 +31,10 @@ def pairs(words: Sequence[str]) -> list[str]:
     """`words` are sorted and all different, and so is the result."""
     if len(words) > MOST_WORDS:
         return sorted({f"{_parts(word)[0]} {ANY}" for word in words if leads(word)})
-    seconds = [_second(word) for word in words]
+    stems = sorted({word.rstrip(DIGITS) for word in words if word[0] not in DIGITS})
+    seconds = [_second(stem) for stem in stems]
     keys: set[str] = set()
-    for at, one in enumerate(words, start=1):
+    for at, one in enumerate(stems, start=1):
         if leads(one):
             first, rest = _parts(one)
             keys.update([f"{first} {second} {rest}" for second in seconds[at:]])
@@ -39,6 +44,11 @@ def pairs(words: Sequence[str]) -> list[str]:
 def leads(word: str) -> bool:
     """Whether a word, or the beginning of one, is long enough to be the first of a pair."""
     return len(word) >= FEWEST_LETTERS
+
+
+def is_paired(prefix: str) -> bool:
+    """Whether each word that begins so is in the pairs as one that begins so."""
+    return prefix[0] not in DIGITS and prefix[-1] not in DIGITS
 
 
 def ranges_of(one: str, other: str) -> tuple[str, ...]:

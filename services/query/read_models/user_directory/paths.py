@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from services.query.read_models.user_directory.pairs import are_whole, leads, pairs, ranges_of
+from services.query.read_models.user_directory.pairs import are_whole, is_paired, leads, pairs, ranges_of
 
 MOST_PAIRED = 4
 """Of many prefixes the longest lead: they are the rarest, most often."""
@@ -35,7 +35,7 @@ def paths(asked: Sequence[str]) -> list[Path]:
     along_words = [Path("words", (prefix,), tuple(other for other in asked if other != prefix)) for prefix in leading]
     along_pairs = [
         Path("pairs", ranges_of(*both), tuple(asked), is_exact=len(asked) == 2 and are_whole(*both))
-        for both in combinations(leading, 2)
+        for both in combinations(filter(is_paired, leading), 2)
         if leads(both[0])
     ]
     return along_words + along_pairs
