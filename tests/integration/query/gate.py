@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from services.query.projector.projection import Projection, Tally
@@ -14,6 +15,8 @@ class Gate:
     def __init__(self, only: str | None = None) -> None:
         self.open = asyncio.Event()
         self.open.set()
+        self.seconds_each: float | None = None
+        """While it is closed, messages pass after so long for each of them; None: not at all."""
         self.failure: Exception | None = None
         """Raised instead of writing."""
         self._only = only
@@ -32,7 +35,10 @@ class _Gated:
         return self._projection.read(delivery)
 
     async def apply(self, messages: Sequence[Any]) -> Tally:
-        await self._gate.open.wait()
+        slow = self._gate.seconds_each
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if slow is None else slow * len(messages)):
+                await self._gate.open.wait()
         if self._gate.failure is not None:
             raise self._gate.failure
         return await self._projection.apply(messages)
