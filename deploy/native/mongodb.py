@@ -13,12 +13,13 @@ from deploy.native.ports import accepts
 ADMIN = "admin"
 REPLICA_SET = "rs0"
 EVICTION = (
-    "eviction=(threads_min=1,threads_max=1),eviction_dirty_target=20,eviction_dirty_trigger=40,"
-    "eviction_updates_target=15,eviction_updates_trigger=25"
+    "eviction=(threads_min=1,threads_max=1),eviction_dirty_target=50,eviction_dirty_trigger=70,"
+    "eviction_updates_target=40,eviction_updates_trigger=60"
 )
 """By default four threads write out what has changed as soon as that is 5 % of the cache: in bursts, in which writers
 wait for tenths of a second where there are two cores. Read models change what they have written a moment ago; so later
-is better, and by one thread. As in docker-compose.yml.
+is better (the checkpoint of each minute writes it anyway), and by one thread. As in docker-compose.yml. How large the
+cache is, is left to mongod: half of the memory.
 """
 
 
@@ -36,7 +37,7 @@ def mongodb(layout: Layout) -> Part:
         argv=[
             *(str(mongod), "--dbpath", str(_data(layout)), "--port", str(layout.mongo_port), "--bind_ip", "127.0.0.1"),
             *("--replSet", REPLICA_SET, "--keyFile", str(layout.secrets / "mongo_keyfile"), "--nounixsocket"),
-            *("--wiredTigerCacheSizeGB", "1", "--wiredTigerEngineConfigString", EVICTION),
+            *("--wiredTigerEngineConfigString", EVICTION),
             # A member of a replica set waits 15 s for its successor before it ends; alone it has none.
             *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),

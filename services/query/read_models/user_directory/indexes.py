@@ -1,7 +1,13 @@
-"""One index entry for each key of a user, followed by the id, which makes every entry a place where a page can end."""
+"""One index entry for each key of a user, followed by his position, which makes every entry a place where a page can
+end.
+
+By positions those who come last are last under each of their keys: so that the entries of new users go to few places of
+an index, however many users there are. By ids each entry went to a place of its own, and among a million users a create
+cost MongoDB three times as much.
+"""
 
 from pymongo import ASCENDING, IndexModel
 
-KEYS = {field: [(field, ASCENDING), ("_id", ASCENDING)] for field in ("words", "pairs")}
+KEYS = {field: [(field, ASCENDING), ("position", ASCENDING)] for field in ("words", "pairs")}
 
-INDEXES = tuple(IndexModel(keys, name=field) for field, keys in KEYS.items())
+INDEXES = tuple(IndexModel(keys, name=f"{field}_position") for field, keys in KEYS.items())

@@ -5,8 +5,8 @@ follows the 3 letters of the first: `["alice", "liddell", "o"]` → `["ali lidde
 space sorts before all that a word can hold. So there are two kinds of searches by one beginning of keys, or few:
 "ali lid" by the first letters, and "alice liddell" by whole words, with no look at who has others that begin so.
 
-Words that begin with a digit are in no pair, and those that end with digits are in pairs without these (`liddell` for
-`liddell123`): a number is rare, most often, and found by itself; and every second e-mail address ends with one.
+Words are in pairs as far as their first digit (`liddell` for `liddell123`), and those that begin with one are in none:
+what has a digit in it is rare, most often, and found by itself; and every second e-mail address has some.
 """
 
 import re
@@ -14,24 +14,24 @@ from collections.abc import Sequence
 
 FEWEST_LETTERS, FIRST_LETTERS, MOST_LETTERS = 2, 3, 8
 """A first word's two letters are sought by all the keys that begin so: another key for them would cost every create."""
-LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
 """In order. A first word whose third letter is another one is cut to 2, and a second one that goes on with others than
 these is cut before them, so that all keys can be named.
 """
-DIGITS = LETTERS[:10]
 MOST_WORDS = 12
 """Of a user with more words no pairs are kept, which bounds the index, but for each word that there is another one."""
 ANY = "*"
 """Sorts before every letter and digit."""
 
+_DIGIT = re.compile("[0-9]")
 _NAMED = re.compile(f"[{LETTERS}]+")
 
 
 def pairs(words: Sequence[str]) -> list[str]:
     """`words` are sorted and all different, and so is the result."""
-    if len(words) > MOST_WORDS:
-        return sorted({f"{_parts(word)[0]} {ANY}" for word in words if leads(word)})
-    stems = sorted({word.rstrip(DIGITS) for word in words if word[0] not in DIGITS})
+    stems = sorted({stem for word in words if (stem := _DIGIT.split(word, 1)[0])})
+    if len(stems) > MOST_WORDS:
+        return sorted({f"{_parts(stem)[0]} {ANY}" for stem in stems if leads(stem)})
     seconds = [_second(stem) for stem in stems]
     keys: set[str] = set()
     for at, one in enumerate(stems, start=1):
@@ -48,7 +48,7 @@ def leads(word: str) -> bool:
 
 def is_paired(prefix: str) -> bool:
     """Whether each word that begins so is in the pairs as one that begins so."""
-    return prefix[0] not in DIGITS and prefix[-1] not in DIGITS
+    return _DIGIT.search(prefix) is None
 
 
 def ranges_of(one: str, other: str) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """What each event makes of a user's entry in the directory.
 
-The document is that of `users` (see `read_models/users/projection.py`) and, with it, `words` and
-`pairs`.
+The document is that of `users` (see `read_models/users/projection.py`) and, with it, `words`, `pairs` and `position`,
+where the log has the event that named the user first: no two users have the same.
 """
 
 from services.query.domain_event import DomainEvent
@@ -19,7 +19,7 @@ def project(document: Document | None, event: DomainEvent) -> Document:
     if document is not None and "pairs" in document and _named(document) == _named(user):
         return user
     found_by = words(user["name"], user["email"])
-    return {**user, "words": found_by, "pairs": pairs(found_by)}
+    return {"position": event.position, **user, "words": found_by, "pairs": pairs(found_by)}
 
 
 def _named(user: Document) -> tuple[object, object]:

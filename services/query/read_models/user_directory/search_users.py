@@ -107,7 +107,7 @@ async def _along(directory: Collection, path: Path, after: SearchCursor | None, 
         async with directory.find(**entries(path, first, after, path.asked), batch_size=count + 1) as documents:
             async for document in documents:
                 here = _found(path, document)
-                if (here[0].key, here[0].user_id) > (after.key, after.user_id):
+                if (here[0].key, here[0].position) > (after.key, after.position):
                     found.append(here)
                     if len(found) == count:
                         return found
@@ -142,15 +142,15 @@ def entries(path: Path, beginning: str, after: SearchCursor | None, asked: Seque
     `min` and `max` bound the index itself, so that its order is that of the answer: a `sort` by an array's
     elements would be a sort in memory.
     """
-    start = {path.field: beginning, "_id": MinKey()}
+    start = {path.field: beginning, "position": MinKey()}
     if after is not None and after.key >= beginning:
-        start = {path.field: after.key, "_id": after.user_id}
+        start = {path.field: after.key, "position": after.position}
     return {
         "filter": {"$and": [_has(prefix) for prefix in asked]} if asked else {},
         "projection": {"pairs": 0},  # many, and made of the words
         "hint": KEYS[path.field],
         "min": start,
-        "max": {path.field: beginning + BEYOND, "_id": MinKey()},
+        "max": {path.field: beginning + BEYOND, "position": MinKey()},
     }
 
 
@@ -165,13 +165,13 @@ async def shortest(directory: Collection, known: Sequence[Path], lengths: Sequen
 
 
 async def _has_keys(directory: Collection, path: Path, length: int) -> bool:
-    """Whether there are so many. Read from the index alone: nothing but an id is wanted."""
-    keys = entries_of(path, path.beginnings, ()) | {"projection": {"_id": 1}}
+    """Whether there are so many. Read from the index alone: nothing but what it holds is wanted."""
+    keys = entries_of(path, path.beginnings, ()) | {"projection": {"_id": 0, "position": 1}}
     return bool(await directory.find(**keys, skip=length - 1, limit=1).to_list())
 
 
 def _found(path: Path, document: Document) -> Found:
-    return SearchCursor(path, path.key_of(document["words"]), document["_id"]), document
+    return SearchCursor(path, path.key_of(document["words"]), document["position"]), document
 
 
 def _is_sought(document: Document, asked: Sequence[str]) -> bool:

@@ -1,5 +1,5 @@
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 from pymongo import ASCENDING, DESCENDING
 
@@ -12,8 +12,10 @@ from services.query.read_models.users.view import user_view
 from services.query.sealed_cursor import BadCursorError
 from shared.contracts.answer import Answered, AnswerError, AsOf, ErrorCode, Failed
 from shared.contracts.queries import GetAllUsers
+from shared.contracts.views import UserView
 
 SORT_FIELDS = {"created_at": "created_at", "name": "name_key"}
+STATUSES = get_args(UserView.model_fields["status"].annotation)
 LEAST = {"created_at": datetime(1, 1, 1, tzinfo=UTC), "name_key": ""}
 
 
@@ -47,17 +49,18 @@ def page_request(query: GetAllUsers, after: PageCursor | None) -> dict[str, Any]
     field = SORT_FIELDS[query.sort.removeprefix("-")]
     descending = query.sort.startswith("-")
     direction = DESCENDING if descending else ASCENDING
-    base: dict[str, Any] = {} if query.status is None else {"status": query.status}
-    if after is None:
-        # A bound compares only with values of its own type: so an erased user, who has no such field, is not listed.
-        condition = {**base, field: {"$gte": LEAST[field]}}
-    else:
-        # Each branch is one range of the index, in order: users that tie with the last one are not read again.
-        beyond = "$lt" if descending else "$gt"
-        ties = {**base, field: after.key, "_id": {beyond: after.user_id}}
-        condition = {"$or": [ties, {**base, field: {beyond: after.key}}]}
+    beyond = "$lt" if descending else "$gt"
+    # Each is one range of the index, in order, and MongoDB merges them: users that tie with the last one are not read
+    # again. An erased user has no status and is not listed.
+    ranges: list[dict[str, Any]] = []
+    for status in STATUSES if query.status is None else (query.status,):
+        if after is None:
+            ranges.append({"status": status, field: {"$gte": LEAST[field]}})
+        else:
+            ranges.append({"status": status, field: after.key, "_id": {beyond: after.user_id}})
+            ranges.append({"status": status, field: {beyond: after.key}})
     return {
-        "filter": condition,
+        "filter": {"$or": ranges},
         "sort": [(field, direction), ("_id", direction)],
         "limit": query.limit + 1,
     }
