@@ -96,7 +96,7 @@ class LoadClient:
         try:
             channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
             queue = await channel.declare_queue(self.reply_queue, durable=True, arguments={"x-expires": 600_000})
-            await queue.consume(self._on_outcome, no_ack=True)
+            await queue.consume(self._on_outcome)
             exchange = await channel.get_exchange("commands", ensure=False)
             while left:
                 window, rest = left[:WINDOW], left[WINDOW:]
@@ -134,7 +134,7 @@ class LoadClient:
         async with connection, asyncio.timeout(deadline):
             channel = await connection.channel()
             queue = await channel.get_queue(self.reply_queue, ensure=False)
-            await queue.consume(self._on_outcome, no_ack=True)
+            await queue.consume(self._on_outcome)
             while expected - self._history.outcomes.keys():
                 await asyncio.sleep(0.05)
             await asyncio.sleep(0.2)  # time for an outcome too many to show up
@@ -144,3 +144,5 @@ class LoadClient:
         assert message.type == "CommandOutcome"
         assert message.correlation_id == outcome["command_id"]
         self._history.outcomes[outcome["command_id"]].append(outcome)
+        # Without acknowledgements, what is on its way when a session ends would be nobody's.
+        await message.ack()
