@@ -25,7 +25,7 @@ def seal(fields: Sequence[Field]) -> str:
 
 
 def unseal(text: str, count: int) -> list[Field]:
-    """The fields, `count` of them, each a text that any store takes, an integer or None. Raises BadCursorError."""
+    """The fields, `count` of them, each a text or an integer that any store takes, or None. Raises BadCursorError."""
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         digest, content = raw[:_DIGEST_BYTES], raw[_DIGEST_BYTES:]
@@ -45,7 +45,7 @@ def _is_field(value: object) -> bool:
     if isinstance(value, str):
         value.encode()  # a lone surrogate must not reach the store
         return True
-    return value is None or (isinstance(value, int) and not isinstance(value, bool))
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63)
 
 
 def _digest(content: bytes) -> bytes:

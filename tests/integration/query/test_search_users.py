@@ -153,6 +153,13 @@ async def test_pages_hold_while_users_come(scene: Scene) -> None:
     assert {f"u{n:03}" for n in range(0, 90, 2)} <= set(found)
 
 
+async def test_users_whom_an_earlier_version_entered_are_found_before_the_rebuild(scene: Scene, people: None) -> None:
+    await scene.collections.live("user_directory").update_many({}, {"$unset": {"position": ""}})
+
+    assert set(await search(scene, "al")) == {"alan", "alice"}
+    assert await search(scene, "al wonder") == ["alice"]
+
+
 async def test_a_cursor_of_another_search_is_refused(scene: Scene, people: None) -> None:
     cursor = (await scene.ask("SearchUsers", text="al", limit=1))["next_cursor"]
 

@@ -175,7 +175,21 @@ def test_a_cursor_of_another_search_is_refused(asked: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "changed",
-    [{0: 1}, {2: 1}, {2: -1}, {2: None}, {2: "ali"}, {3: 7}, {3: "bob"}, {4: None}, {4: "42"}, {4: {"$gt": ""}}],
+    [
+        {0: 1},
+        {2: 1},
+        {2: -1},
+        {2: None},
+        {2: "ali"},
+        {3: 7},
+        {3: "bob"},
+        {4: None},
+        {4: "42"},
+        {4: True},
+        {4: 2**63},
+        {4: -(10**30)},
+        {4: {"$gt": ""}},
+    ],
 )
 def test_a_well_made_forgery_is_refused(changed: dict[int, object]) -> None:
     fingerprint = "a9d4ffef6a7a4cd5"

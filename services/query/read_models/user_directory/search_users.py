@@ -171,7 +171,8 @@ async def _has_keys(directory: Collection, path: Path, length: int) -> bool:
 
 
 def _found(path: Path, document: Document) -> Found:
-    return SearchCursor(path, path.key_of(document["words"]), document["position"]), document
+    # A directory that an earlier version filled has no positions until it is rebuilt.
+    return SearchCursor(path, path.key_of(document["words"]), document.get("position", 0)), document
 
 
 def _is_sought(document: Document, asked: Sequence[str]) -> bool:

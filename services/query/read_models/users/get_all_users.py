@@ -1,4 +1,3 @@
-from datetime import UTC, datetime
 from typing import Any, get_args
 
 from pymongo import ASCENDING, DESCENDING
@@ -16,7 +15,7 @@ from shared.contracts.views import UserView
 
 SORT_FIELDS = {"created_at": "created_at", "name": "name_key"}
 STATUSES = get_args(UserView.model_fields["status"].annotation)
-LEAST = {"created_at": datetime(1, 1, 1, tzinfo=UTC), "name_key": ""}
+"""All that a user may have."""
 
 
 class GetAllUsersHandler:
@@ -55,7 +54,7 @@ def page_request(query: GetAllUsers, after: PageCursor | None) -> dict[str, Any]
     ranges: list[dict[str, Any]] = []
     for status in STATUSES if query.status is None else (query.status,):
         if after is None:
-            ranges.append({"status": status, field: {"$gte": LEAST[field]}})
+            ranges.append({"status": status})
         else:
             ranges.append({"status": status, field: after.key, "_id": {beyond: after.user_id}})
             ranges.append({"status": status, field: {beyond: after.key}})
