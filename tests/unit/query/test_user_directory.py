@@ -79,6 +79,16 @@ def test_words_are_in_pairs_as_far_as_their_first_digit() -> None:
         assert all(path.field == "words" for path in paths(asked))
 
 
+def test_what_most_addresses_end_in_is_in_no_pair_and_sought_along_no_pairs() -> None:
+    found_by = words("Alice Cooper alice@example.com")
+
+    assert pairs(found_by) == ["ali cooper ce", "ali example ce", "coo example per"]
+    for asked in ("alice com", "co ex", "ali o", "ne org"):
+        assert all(path.field == "words" for path in paths(sought(asked)))
+    for asked in ("alice comp", "coo ex", "ali on"):
+        assert any(path.field == "pairs" for path in paths(sought(asked)))
+
+
 def test_an_entry_keeps_the_position_of_its_first_event() -> None:
     first = project(None, created("alice"))
     later = project(first, renamed("alice", 3, "Al"))
@@ -111,7 +121,10 @@ def test_whoever_has_two_words_is_on_every_path_for_any_beginnings_of_them(most:
                 "élan",
                 "nameЖук",
                 "al9x77",
-                *[f"n{third}{letter}me" for letter in ascii_lowercase for third in "aж7"][: most - 9],
+                "com",
+                "company",
+                "org3",
+                *[f"n{third}{letter}me" for letter in ascii_lowercase for third in "aж7"][: most - 12],
             ]
         )
     )
@@ -193,7 +206,7 @@ def test_a_cursor_of_another_search_is_refused(asked: list[str]) -> None:
 )
 def test_a_well_made_forgery_is_refused(changed: dict[int, object]) -> None:
     fingerprint = "a9d4ffef6a7a4cd5"
-    fields = [5, fingerprint, 0, "alice", 42]
+    fields = [6, fingerprint, 0, "alice", 42]
     sealed = seal([changed.get(at, field) for at, field in enumerate(fields)])  # type: ignore[misc]
 
     with pytest.raises(BadCursorError):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from services.query.read_models.user_directory.paths import Path, paths
 from services.query.sealed_cursor import BadCursorError, seal, unseal
 
-_FORMAT = 5
+_FORMAT = 6
 
 
 @dataclass(frozen=True, slots=True)

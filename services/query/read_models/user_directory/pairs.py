@@ -6,7 +6,9 @@ space sorts before all that a word can hold. So there are two kinds of searches 
 "ali lid" by the first letters, and "alice liddell" by whole words, with no look at who has others that begin so.
 
 Words are in pairs as far as their first digit (`liddell` for `liddell123`), and those that begin with one are in none:
-what has a digit in it is rare, most often, and found by itself; and every second e-mail address has some.
+what has a digit in it is rare, most often, and found by itself; and every second e-mail address has some. What most
+addresses end in is in no pair either: whoever goes along another word meets it everywhere, and it would be in every
+second or third key.
 """
 
 import re
@@ -20,16 +22,19 @@ these is cut before them, so that all keys can be named.
 """
 MOST_WORDS = 12
 """Of a user with more words no pairs are kept, which bounds the index, but for each word that there is another one."""
+ENDINGS = frozenset(("com", "net", "org"))
+"""Words in no pair, and so no prefix that one of them begins with is sought along pairs."""
 ANY = "*"
 """Sorts before every letter and digit."""
 
 _DIGIT = re.compile("[0-9]")
+_BEGIN_ENDINGS = frozenset(word[:length] for word in ENDINGS for length in range(1, len(word) + 1))
 _NAMED = re.compile(f"[{LETTERS}]+")
 
 
 def pairs(words: Sequence[str]) -> list[str]:
     """`words` are sorted and all different, and so is the result."""
-    stems = sorted({stem for word in words if (stem := _DIGIT.split(word, 1)[0])})
+    stems = sorted({stem for word in words if (stem := _DIGIT.split(word, 1)[0])} - ENDINGS)
     if len(stems) > MOST_WORDS:
         return sorted({f"{_parts(stem)[0]} {ANY}" for stem in stems if leads(stem)})
     seconds = [_second(stem) for stem in stems]
@@ -48,7 +53,7 @@ def leads(word: str) -> bool:
 
 def is_paired(prefix: str) -> bool:
     """Whether each word that begins so is in the pairs as one that begins so."""
-    return _DIGIT.search(prefix) is None
+    return prefix not in _BEGIN_ENDINGS and _DIGIT.search(prefix) is None
 
 
 def ranges_of(one: str, other: str) -> tuple[str, ...]:
