@@ -25,6 +25,8 @@ from services.query.metrics import QueryMetrics
 from services.query.mongo.catalogue_watch import CatalogueWatch
 from services.query.mongo.client import database_of, mongo_client
 from services.query.mongo.collections import Collections
+from services.query.mongo.primary_reader import PrimaryReader, PymongoReader, Reader
+from services.query.mongo.read_path import ReadPath
 from services.query.projector.behind_mark import BehindMark
 from services.query.projector.dead_letters import DeadLetters
 from services.query.projector.event_log import EventLog, RpcEventLog
@@ -226,7 +228,12 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
         health.add("replier", lambda: replier.trouble)
 
         event_log = RpcEventLog(rpc, timeout=settings.event_log_timeout_seconds)
-        models = LiveModels(collections, event_log, lambda model: marker(rpc, queue_of(model), model.name), reached)
+        reads: Reader = PymongoReader()
+        if settings.mongo_reads is ReadPath.FAST:
+            reads = await enter(PrimaryReader(client, settings.mongo, metrics=metrics))
+        models = LiveModels(
+            collections, event_log, lambda model: marker(rpc, queue_of(model), model.name), reached, reads
+        )
         stack.push_async_callback(models.close)
         bus = QueryBus()
         register_queries(models, bus)

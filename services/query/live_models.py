@@ -10,6 +10,7 @@ from services.query.freshness.recency import Recency
 from services.query.freshness.version_watch import VersionWatch
 from services.query.mongo.collections import Collections, CollectionSource
 from services.query.mongo.document_loader import DocumentLoader
+from services.query.mongo.primary_reader import Reader
 from services.query.mongo.versions import existing, versions
 from services.query.projector.event_log import EventLog
 from services.query.projector.folded_projection import FoldedProjection
@@ -51,8 +52,10 @@ class LiveModels:
         event_log: EventLog,
         mark: Callable[[ReadModel], Mark],
         reached: ReachedPositions | None = None,
+        reader: Reader | None = None,
     ) -> None:
-        """`mark` makes what puts markers into a model's queue."""
+        """`mark` makes what puts markers into a model's queue; `reader` reads documents for queries."""
+        self._reader = reader
         self._collections = collections
         self._event_log = event_log
         self._mark = mark
@@ -67,7 +70,7 @@ class LiveModels:
         live = LiveFoldedModel(
             model=model,
             collection=source,
-            documents=DocumentLoader(source),
+            documents=DocumentLoader(source, self._reader),
             watch=watch,
             recency=Recency(model.name, self._mark(model), parking.since, is_paused),
             projection=FoldedProjection(
@@ -89,7 +92,7 @@ class LiveModels:
         live = LiveModel(
             model=model,
             collection=source,
-            documents=DocumentLoader(source),
+            documents=DocumentLoader(source, self._reader),
             watch=watch,
             recency=Recency(model.name, self._mark(model), is_paused=partial(self._collections.is_paused, model.name)),
             projection=RecordedProjection(model, source, watch.advanced, partial(self._reached.note, model.name)),

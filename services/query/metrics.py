@@ -52,6 +52,12 @@ class QueryMetrics:
         self.queries = Counter(
             "queries_total", "Queries by type and status: ok or an error code.", ("type", "status"), registry=registry
         )
+        self.reads = Counter(
+            "mongodb_reads_total",
+            "Reads of documents by id: fast on the connection to the primary, plain by pymongo.",
+            ("path",),
+            registry=registry,
+        )
         self.query_seconds = Histogram(
             "query_seconds",
             "From a query's arrival to its answer, waiting for freshness included.",

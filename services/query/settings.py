@@ -3,6 +3,7 @@
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
+from services.query.mongo.read_path import ReadPath
 from shared.messaging.transport_path import TransportPath
 from shared.runtime.settings import ServiceSettings, Settings
 from shared.runtime.urls import with_password
@@ -19,6 +20,8 @@ class QuerySettings(ServiceSettings):
     mongo_password: SecretStr | None = None
     transport: TransportPath = TransportPath.FAST
     """`plain` takes messages through aiormq, a frame at a time: slower, and there in case of doubt."""
+    mongo_reads: ReadPath = ReadPath.FAST
+    """`plain` reads by pymongo alone: slower, and there in case of doubt."""
     batch_size: int = Field(default=500, ge=1, le=5000)
     """Messages that a projector writes at once, at most."""
     prefetch: int = Field(default=1500, ge=1, le=65535)

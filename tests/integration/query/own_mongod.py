@@ -26,6 +26,10 @@ class OwnMongod:
             self.port: int = probe.getsockname()[1]
 
     @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
     def url(self) -> str:
         return f"mongodb://127.0.0.1:{self.port}/?replicaSet=rs0"
 
