@@ -61,6 +61,19 @@ class Stores:
         await self.postgres.execute("CHECKPOINT")
         await self.mongo.admin.command("fsync")
 
+    async def warm(self) -> None:
+        """Has both servers read all that is there into their caches, as when it has been worked with all along."""
+        await self.postgres.execute("CREATE EXTENSION IF NOT EXISTS pg_prewarm")
+        those = "relkind::text = $1 AND relnamespace = 'public'::regnamespace"
+        for kind in ("r", "i"):  # indexes last: what does not fit is rows
+            await self.postgres.execute(f"SELECT pg_prewarm(oid) FROM pg_class WHERE {those}", kind)
+        for name in await self.documents.list_collection_names():
+            collection = self.documents[name]
+            for index in await collection.index_information():
+                await collection.count_documents({}, hint=index)
+            size = {"$group": {"_id": None, "size": {"$sum": {"$bsonSize": "$$ROOT"}}}}
+            await (await collection.aggregate([size], hint={"$natural": 1})).to_list()
+
     async def empty(self) -> None:
         """No rows but those of migrations, no collections."""
         tables = await self.postgres.fetch(

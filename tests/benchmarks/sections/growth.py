@@ -9,7 +9,9 @@ from tests.benchmarks.session import Session
 
 
 async def growth(session: Session) -> None:
-    """The many are made once, in databases of their own, and stay for all rounds."""
+    """The many are made once, in databases of their own, and stay for all rounds. What other sections have pushed out
+    of the servers' caches meanwhile is read again first.
+    """
     systems = {"few": session.ours, "many": session.ours_with_many}
     counts = {"few": session.scale.few_users, "many": session.scale.many_users}
     for name in sorted(systems, reverse=bool(session.round % 2)):
@@ -19,9 +21,14 @@ async def growth(session: Session) -> None:
             session.reporter.step(f"preloading {counts[name]} users")
             await system.reset()
             await preload(system, counts[name], session.reporter.step)
+        session.reporter.step(f"reading {counts[name]} users into the caches")
+        await system.stores.settle()
+        await system.stores.warm()
         commands = mixed(session.scale.commands, counts[name], session.round, session.label(name))
         done = await drain(system, commands, session.reporter.step)
         session.add(f"growth.{name}.rate", done.rate)
+        for process, cpu_ms in done.cpu_ms.items():
+            session.add(f"growth.{name}.cpu_ms.{process}", cpu_ms)
         session.reporter.say(f"  with {counts[name]} users: {done.rate:,.0f}/s, {done.total_cpu_ms:.2f} ms of CPU each")
         await system.stop()
 
