@@ -23,7 +23,7 @@ from services.query.live.presence import Presence
 from services.query.live_models import LiveFoldedModel, LiveModel, LiveModels
 from services.query.metrics import QueryMetrics
 from services.query.mongo.catalogue_watch import CatalogueWatch
-from services.query.mongo.client import database_of, mongo_client
+from services.query.mongo.client import database_of, mongo_client, unretried_client
 from services.query.mongo.collections import Collections
 from services.query.mongo.primary_reader import PrimaryReader, PymongoReader, Reader
 from services.query.mongo.read_path import ReadPath
@@ -211,7 +211,10 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
             return await enter(connection)
 
         client = await enter(mongo_client(settings.mongo))
-        collections = Collections(database_of(client), lease=settings.catalogue_lease_seconds)
+        folding = await enter(unretried_client(settings.mongo))
+        collections = Collections(
+            database_of(client), lease=settings.catalogue_lease_seconds, unretried=database_of(folding)
+        )
         reached = ReachedPositions(collections)
         catalogue = CatalogueWatch(collections, period=collections.lease / 5, also=reached.save)
         await catalogue.start()

@@ -54,8 +54,10 @@ class Collections:
     in its first.
     """
 
-    def __init__(self, database: Database, *, lease: float = LEASE_SECONDS) -> None:
+    def __init__(self, database: Database, *, lease: float = LEASE_SECONDS, unretried: Database | None = None) -> None:
+        """`unretried` is the same database by a client that doesn't repeat writes (see `client.py`)."""
         self.database = database
+        self._unretried = database if unretried is None else unretried
         self.lease = lease
         self._models: dict[str, Generations] = {}
         self._collections: dict[tuple[str, int], Collection] = {}
@@ -109,6 +111,10 @@ class Collections:
         if found is None:
             found = self._collections[model, number] = self.database[generation_name(model, number)]
         return found
+
+    def unretried(self, model: str, number: int) -> Collection:
+        """A generation for who repeats writes himself. Not to be used in one transaction with the others."""
+        return self._unretried[generation_name(model, number)]
 
     def source(self, model: str) -> CollectionSource:
         return lambda: self.live(model)

@@ -1,7 +1,7 @@
 """Where a folded projection writes: a generation of its read model, or two of them at the same time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from services.query.mongo.collections import Collection, Collections, CollectionSource, generation_name
@@ -42,7 +42,8 @@ class OneTarget:
 
 
 class CataloguedTargets:
-    """What the catalogue says: the live generation, and the one beside it while they change places.
+    """What the catalogue says: the live generation, and the one beside it while they change places. Their documents are
+    those that nobody writes twice but the projection itself.
 
     Something is acknowledged, or told to whoever waits for it, only where `still` is true after it was written. So what
     was written to the old generation alone was written within `lease` seconds of the change in the catalogue, however
@@ -56,10 +57,11 @@ class CataloguedTargets:
 
     def now(self) -> Sequence[Target]:
         state = self._collections.generations(self._model.name)
-        live = Target(self._collections.generation(self._model.name, state.live), self._live_parking)
-        return (
-            (live,) if state.beside is None else (live, generation_target(self._collections, self._model, state.beside))
-        )
+        live = Target(self._collections.unretried(self._model.name, state.live), self._live_parking)
+        if state.beside is None:
+            return (live,)
+        beside = generation_target(self._collections, self._model, state.beside)
+        return live, replace(beside, documents=self._collections.unretried(self._model.name, state.beside))
 
     async def still(self, used: Sequence[Target]) -> bool:
         await self._collections.refresh_when_old()

@@ -5,10 +5,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
 from services.query.mongo.client import SELECT_SERVER_MS, mongo_client
 from services.query.mongo.setup import set_up
+from services.query.read_model import Document
 from services.query.settings import SetupSettings
 from tests.integration.query.own_mongod import OwnMongod, own_mongod
 from tests.integration.query.service_scene import World, http_get, running, settings_for
@@ -18,7 +20,7 @@ from tests.unit.query.given_events import created, renamed
 
 @pytest.fixture
 async def mongod(tmp_path: Path) -> AsyncIterator[OwnMongod]:
-    async with own_mongod(tmp_path, "--replSet", "rs0") as mongod:
+    async with own_mongod(tmp_path, "--replSet", "rs0", "--setParameter", "enableTestCommands=1") as mongod:
         await set_up(SetupSettings.model_validate({"mongo_url": mongod.url}))
         yield mongod
 
@@ -87,6 +89,24 @@ async def test_a_primary_that_steps_down_under_load_costs_nothing(mongod: OwnMon
         await world.wait_for_users({f"user-{n}": 6 for n in range(50)}, seconds=60)
 
 
+async def test_writes_that_fail_on_their_way_are_written_anew(mongod: OwnMongod, vhost_url: str) -> None:
+    async with (
+        mongo_client(mongod.url) as client,
+        World(vhost_url, client["cqrs"]) as world,
+        running(settings_for(vhost_url, mongod.url, client["cqrs"])) as service,
+    ):
+        await cut_next(client, "insert", times=5)
+        await world.emit([created(f"user-{n}") for n in range(50)])
+        await world.wait_for_users({f"user-{n}": 1 for n in range(50)})
+        await cut_next(client, "update", times=5)
+        await world.emit([renamed(f"user-{n}", 2, "X") for n in range(50)])
+        await world.wait_for_users({f"user-{n}": 2 for n in range(50)})
+        _, metrics = await http_get(service, "/metrics")
+
+    assert 'result="dead_lettered"' not in metrics
+    assert 'result="parked"' not in metrics
+
+
 async def test_it_starts_before_mongodb_does(mongod: OwnMongod, vhost_url: str) -> None:
     async with mongo_client(mongod.url) as client, World(vhost_url, client["cqrs"]) as world:
         await mongod.kill()
@@ -95,6 +115,12 @@ async def test_it_starts_before_mongodb_does(mongod: OwnMongod, vhost_url: str) 
             await world.emit([created("alice")])
             await mongod.start()
             await world.wait_for_users({"alice": 1})
+
+
+async def cut_next(client: AsyncMongoClient[Document], command: str, *, times: int) -> None:
+    """MongoDB cuts the connection on which this command comes, and does nothing of it; so many times."""
+    what = {"failCommands": [command], "closeConnection": True}
+    await client.admin.command("configureFailPoint", "failCommand", mode={"times": times}, data=what)
 
 
 async def step_down(mongod: OwnMongod) -> None:

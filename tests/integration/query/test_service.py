@@ -4,8 +4,11 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+from pymongo import AsyncMongoClient
+
 from services.query.bootstrap import PROJECTION_QUEUES, READ_MODELS, Seams
 from services.query.projector.projector import OrderedConsumer
+from services.query.read_model import Document
 from services.query.service import QueryService
 from services.query.settings import QuerySettings
 from shared.contracts.outcome import Rejected, RejectionError
@@ -37,6 +40,22 @@ async def test_events_become_visible_and_questions_are_answered(world: World, se
         }
         assert (await world.ask("GetAllUsers"))["data"]["items"] == [answer["data"]]
         assert (await world.ask("GetUserByEmail", email="alice@example.com"))["data"] == answer["data"]
+
+
+async def test_mongodb_keeps_no_record_of_updates_that_the_projector_repeats_itself(
+    world: World, settings: QuerySettings, mongo: AsyncMongoClient[Document]
+) -> None:
+    async with running(settings):
+        await world.emit([created("alice"), created("bob")])
+        await world.wait_for_users({"alice": 1, "bob": 1})
+        await world.emit([renamed("alice", 2, "Alice Liddell"), renamed("bob", 2, "Bob Dodgson")])
+        await world.wait_for_users({"alice": 2, "bob": 2})
+
+    users = world.collections.live("users")
+    log = mongo["local"]["oplog.rs"].find({"ns": users.full_name, "op": "u"})
+    updates = await log.to_list()
+    assert len(updates) == 2
+    assert not [update for update in updates if "txnNumber" in update]
 
 
 async def test_what_became_of_commands_is_learnt_from_events_and_outcomes(
