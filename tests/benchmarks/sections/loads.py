@@ -65,7 +65,8 @@ async def _load(
         for process, cpu_ms in loaded.cpu_ms.items():
             session.add(f"cpu.{system.name}.{rate}.ms.{process}", cpu_ms)
         if not loaded.kept_up:
-            session.note(f"{system.name} did not keep up with {rate}/s: what was measured there says nothing")
+            means = "it counts all the same" if says_something else "what was measured there says nothing"
+            session.note(f"{system.name} did not keep up with {rate}/s: {means}")
         if loaded.missing:
             session.note(f"{system.name} at {rate}/s: {loaded.missing} commands were not visible after half a minute")
         session.reporter.say(
