@@ -58,6 +58,7 @@ def postgresql(layout: Layout) -> Part:
             *(str(programs / "postgres"), "-D", str(home / "data"), "-p", str(layout.postgres_port)),
             *("-c", f"config_file={home / 'postgresql.conf'}"),
             *("-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="),
+            *("-c", f"shared_buffers={_cache_mb()}MB"),
         ],
         env=_environment(),
         ports={layout.postgres_port: "PostgreSQL"},
@@ -70,6 +71,15 @@ def postgresql(layout: Layout) -> Part:
 def postgres_home(layout: Layout) -> Path:
     """Where the data is, or would be."""
     return layout.postgres_fallback if layout.postgres_fallback.exists() else layout.state / "postgresql"
+
+
+def _cache_mb() -> int:
+    """A quarter of the machine's memory, as PostgreSQL's documentation has it
+    (https://www.postgresql.org/docs/current/runtime-config-resource.html), and 4 GB at most; taken as far as there is
+    data.
+    """
+    memory_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+    return max(128, min(4096, memory_mb // 4))
 
 
 def _programs() -> Path:

@@ -102,6 +102,8 @@ from shared.runtime.server import health_server
 READ_MODELS: Final[tuple[ReadModel, ...]] = (USERS, COMMAND_STATUS, USER_DIRECTORY, USER_HISTORY, SIGNUP_STATS)
 PROJECTION_QUEUES: Final = projection_queues(READ_MODELS)
 """What the broker's set-up job has to declare for them."""
+RECORDED_AT_ONCE: Final = 8
+"""Messages of a recorded model without an acknowledgement: each tells of up to 500 commands."""
 CONTROLS_AT_ONCE: Final = 4
 """Of an operator's requests: few, so that those of one operator are shared among processes and disturb no reader."""
 
@@ -258,26 +260,27 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
 
         most_linger = settings.max_linger_ms / 1000
 
-        def new_consumer(queue: str, linger: float) -> AmqpBatchConsumer:
+        def new_consumer(queue: str, linger: float, prefetch: int) -> AmqpBatchConsumer:
             return AmqpBatchConsumer(
                 events,
                 [queue],
-                prefetch=settings.prefetch,
-                max_batch=settings.batch_size,
+                prefetch=prefetch,
+                max_batch=min(settings.batch_size, prefetch),
                 linger=min(linger, most_linger),
                 metrics=traffic,
             )
 
         @asynccontextmanager
         async def new_projector(live: LiveModel) -> AsyncIterator[Projector[Any]]:
-            async with new_consumer(queue_of(live.model), live.model.linger_seconds) as consumer:
+            queue, prefetch = queue_of(live.model), min(settings.prefetch, RECORDED_AT_ONCE)
+            async with new_consumer(queue, live.model.linger_seconds, prefetch) as consumer:
                 yield Projector(
                     seams.projection(live.projection),
                     seams.consumer(consumer),
                     dead_letters,
                     replier,
                     metrics,
-                    max_batch=settings.batch_size,
+                    max_batch=min(settings.batch_size, prefetch),
                 )
 
         projectors = [
@@ -291,7 +294,7 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
             health.add(f"projection {projector.name}", projector.why_not)
             health.add_note(f"projection {projector.name}", projector.note)
 
-        feeding = await enter(new_consumer(projection_queue(FEED), 0.0))
+        feeding = await enter(new_consumer(projection_queue(FEED), 0.0, settings.prefetch))
         reader = RpcLogReader(rpc, timeout=settings.event_log_timeout_seconds)
 
         def lanes(feed: Feed) -> Sequence[Lane]:

@@ -90,7 +90,9 @@ class RecordedModel:
     supersedes: Callable[[Document], Mapping[str, Any] | None]
     linger_seconds: float = 0.03
     indexes: Sequence[IndexModel] = ()
-    sources: Sources = ((EVENTS, "#"), (OUTCOMES, "#"))
+    sources: Sources = ((OUTCOMES, "#"),)
+    retired_sources: Sources = ((EVENTS, "#"),)
+    """Those of earlier versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,10 @@ def queue_of(model: ReadModel) -> str:
 def projection_queues(models: Sequence[ReadModel]) -> tuple[ProjectionQueue, ...]:
     """All queues that these read models need."""
     sources: dict[str, dict[tuple[str, str], None]] = {}
+    retired: dict[str, Sources] = {}
     for model in models:
         name = FEED if isinstance(model, FoldedModel) else model.name
         sources.setdefault(name, {}).update(dict.fromkeys(model.sources))
-    return tuple(ProjectionQueue(name, tuple(each)) for name, each in sources.items())
+        if isinstance(model, RecordedModel):
+            retired[name] = model.retired_sources
+    return tuple(ProjectionQueue(name, tuple(each), retired.get(name, ())) for name, each in sources.items())

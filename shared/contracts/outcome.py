@@ -1,5 +1,7 @@
 """What a command comes to: sent to `reply_to` with `type: CommandOutcome`, and kept for `GetCommandStatus`."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from enum import StrEnum
 from json.encoder import encode_basestring as quoted
 from typing import Annotated, Any, Literal
@@ -8,6 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 OUTCOME_TYPE = "CommandOutcome"
+OUTCOMES_TYPE = "CommandOutcomes"
 
 
 class RejectionCode(StrEnum):
@@ -68,3 +71,23 @@ class Rejected(BaseModel):
 
 Outcome = Annotated[Accepted | Rejected, Field(discriminator="status")]
 OUTCOME: TypeAdapter[Accepted | Rejected] = TypeAdapter(Outcome, config=ConfigDict(cache_strings="keys"))
+
+
+class Outcomes(BaseModel):
+    """The outcomes of commands that were decided together, for the read side: one message instead of one for each.
+
+    `time` is when that was (UTC), `position` the largest of their events in the log; null where they have none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", cache_strings="keys")
+
+    time: datetime
+    position: int | None
+    outcomes: tuple[Outcome, ...]
+
+
+def outcomes_json(time: str, position: int | None, outcomes: Sequence[str]) -> str:
+    """The text of `Outcomes(…).model_dump_json()`; `time` is the text that `moment` gives, `outcomes` are JSON."""
+    return (
+        f'{{"time":"{time}","position":{"null" if position is None else position},"outcomes":[{",".join(outcomes)}]}}'
+    )

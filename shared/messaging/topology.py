@@ -90,10 +90,13 @@ class Permission:
 
 @dataclass(frozen=True, slots=True)
 class ProjectionQueue:
-    """The queue of one read model: `projections.<name>`, fed by (exchange, routing key) pairs."""
+    """The queue of one read model: `projections.<name>`, fed by (exchange, routing key) pairs, and no longer by those
+    that are retired.
+    """
 
     name: str
     sources: tuple[tuple[str, str], ...]
+    retired_sources: tuple[tuple[str, str], ...] = ()
 
     @property
     def queue(self) -> str:
@@ -175,7 +178,14 @@ def topology(*, partitions: int = DEFAULT_PARTITIONS, projections: Sequence[Proj
         # another queue, where their commands overtake those that wait in the old one. With one destination nothing can
         # change places, and a modulus hash goes by the queues' names. (A binding's key is its weight there.)
         exchange_bindings=(ExchangeBinding(COMMANDS, COMMAND_PARTITIONS, "1"),),
-        retired_bindings=tuple(Binding(COMMANDS, queue, "1") for queue in commands_queues(partitions)),
+        retired_bindings=(
+            *(Binding(COMMANDS, queue, "1") for queue in commands_queues(partitions)),
+            *(
+                Binding(exchange, projection.queue, key)
+                for projection in projections
+                for exchange, key in projection.retired_sources
+            ),
+        ),
         policies=POLICIES,
         permissions=PERMISSIONS,
     )

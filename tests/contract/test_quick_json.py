@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from shared.contracts.cloud_event import CloudEvent, subject
 from shared.contracts.cloud_event_json import cloud_event_json, moment
 from shared.contracts.events import UserCreated
-from shared.contracts.outcome import Accepted, accepted_json
+from shared.contracts.outcome import Accepted, Outcomes, Rejected, RejectionError, accepted_json, outcomes_json
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 TIMES = st.datetimes(min_value=datetime(1970, 1, 1), timezones=st.just(UTC))
@@ -74,3 +74,13 @@ def test_an_acceptance_is_written_as_its_model_writes_it(
 ) -> None:
     model = Accepted(command_id=command_id, aggregate_id=aggregate_id, version=version, consistency_token=token)
     assert accepted_json(command_id, aggregate_id, version, token) == model.model_dump_json()
+
+
+@given(st.datetimes(timezones=st.just(UTC)), st.none() | VERSIONS, st.lists(st.uuids(), max_size=3))
+def test_outcomes_are_written_as_their_model_writes_them(
+    time: datetime, position: int | None, command_ids: list[UUID]
+) -> None:
+    error = RejectionError(code="email_taken", message="…")
+    outcomes = tuple(Rejected(command_id=command_id, error=error) for command_id in command_ids)
+    written = outcomes_json(moment(time), position, [outcome.model_dump_json() for outcome in outcomes])
+    assert written == Outcomes(time=time, position=position, outcomes=outcomes).model_dump_json()

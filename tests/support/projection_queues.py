@@ -4,5 +4,5 @@ from shared.messaging.topology import EVENTS, OUTCOMES, ProjectionQueue
 
 PROJECTION_QUEUES = (
     ProjectionQueue("users", ((EVENTS, "user.#"),)),
-    ProjectionQueue("command_status", ((EVENTS, "#"), (OUTCOMES, "#"))),
+    ProjectionQueue("command_status", ((OUTCOMES, "#"),), retired_sources=((EVENTS, "#"),)),
 )

@@ -1,4 +1,4 @@
-"""The messages that a committed batch promises to the world: its events, and outcomes that no event tells of."""
+"""The messages that a committed batch promises to the world: its events, and the outcomes of its commands."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -8,12 +8,13 @@ from services.command.pipeline.batch_decision import NewFact
 from services.command.postgres.outbox import Promised
 from shared.contracts.cloud_event import CONTENT_TYPE, routing_key, subject
 from shared.contracts.cloud_event_json import cloud_event_json, moment
-from shared.contracts.outcome import OUTCOME_TYPE
+from shared.contracts.outcome import OUTCOMES_TYPE, outcomes_json
 from shared.messaging.envelope import Envelope, HeaderValue
 from shared.messaging.topology import EVENTS, OUTCOMES
 
-ACCEPTED_KEY = "command.accepted"
-REJECTED_KEY = "command.rejected"
+OUTCOMES_KEY = "command.outcomes"
+MOST_OUTCOMES = 500
+"""In one message: 75 KB, unless clients are told much of why they are rejected."""
 
 
 def event_messages(facts: Sequence[NewFact], positions: Sequence[int], now: datetime) -> list[Promised]:
@@ -22,18 +23,24 @@ def event_messages(facts: Sequence[NewFact], positions: Sequence[int], now: date
     return [_event_message(fact, position, time) for fact, position in zip(facts, positions, strict=True)]
 
 
-def outcome_messages(outcomes: Sequence[str], new_id: Callable[[], UUID]) -> list[Promised]:
+def outcome_messages(
+    outcomes: Sequence[str], positions: Sequence[int], now: datetime, new_id: Callable[[], UUID]
+) -> list[Promised]:
+    """All in as few messages as can be: for the read side each would cost as much as an event. `positions` are those of
+    the batch's events.
+    """
+    time, position = moment(now), max(positions, default=None)
     return [
         Promised(
             Envelope(
                 exchange=OUTCOMES,
-                routing_key=ACCEPTED_KEY if outcome.startswith('{"status":"accepted"') else REJECTED_KEY,
-                type=OUTCOME_TYPE,
-                body=outcome.encode(),
+                routing_key=OUTCOMES_KEY,
+                type=OUTCOMES_TYPE,
+                body=outcomes_json(time, position, outcomes[start : start + MOST_OUTCOMES]).encode(),
                 message_id=str(new_id()),
             )
         )
-        for outcome in outcomes
+        for start in range(0, len(outcomes), MOST_OUTCOMES)
     ]
 
 

@@ -37,7 +37,7 @@ class BatchDecision:
     processed: dict[UUID, Processed] = field(default_factory=dict)
     letters: list[DeadLetter] = field(default_factory=list)
     announced: list[str] = field(default_factory=list)
-    """Outcomes for the exchange `outcomes`: those that no event tells of."""
+    """Outcomes for the exchange `outcomes`: those that stand from now on."""
     replies: list[tuple[Delivery, str]] = field(default_factory=list)
     counts: list[tuple[str, str]] = field(default_factory=list)
     """Command type and outcome of each arrival, for the metrics."""
@@ -113,7 +113,7 @@ def _apply(
         decision.facts.append(_fact(arrival, result, event, version, new_id()))
     token = consistency_token(result.aggregate_type, result.aggregate_id, result.version)
     text = accepted_json(arrival.command_id, result.aggregate_id, result.version, token)
-    _conclude(decision, arrival, text, ACCEPTED, announce=not result.events)
+    _conclude(decision, arrival, text, ACCEPTED)
 
 
 def _expire(decision: BatchDecision, arrival: CommandExpired) -> None:
@@ -123,17 +123,14 @@ def _expire(decision: BatchDecision, arrival: CommandExpired) -> None:
 
 def _reject(decision: BatchDecision, arrival: CommandArrived | CommandExpired, error: RejectionError) -> None:
     text = Rejected(command_id=arrival.command_id, error=error).model_dump_json()
-    _conclude(decision, arrival, text, error.code, announce=True)
+    _conclude(decision, arrival, text, error.code)
 
 
-def _conclude(
-    decision: BatchDecision, arrival: CommandArrived | CommandExpired, text: str, count_as: str, *, announce: bool
-) -> None:
+def _conclude(decision: BatchDecision, arrival: CommandArrived | CommandExpired, text: str, count_as: str) -> None:
     decision.processed[arrival.command_id] = Processed(arrival.content_hash, text)
     decision.replies.append((arrival.delivery, text))
     decision.counts.append((_type(arrival), count_as))
-    if announce:
-        decision.announced.append(text)
+    decision.announced.append(text)
 
 
 def _bury(decision: BatchDecision, arrival: Unprocessable, known: Mapping[UUID, Processed]) -> None:

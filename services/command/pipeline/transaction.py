@@ -64,7 +64,7 @@ class BatchTransaction:
             positions = await self._write(connection, decision, aggregates, now)
             promised = [
                 *event_messages(decision.facts, positions, now),
-                *outcome_messages(decision.announced, self._new_id),
+                *outcome_messages(decision.announced, positions, now, self._new_id),
             ]
             stored = await outbox.add(connection, promised)
             await dead_letters.add(connection, decision.letters, now)

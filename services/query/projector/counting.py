@@ -11,13 +11,13 @@ from services.query.projector.incoming import UnreadableMessageError
 from services.query.projector.marker import MARKER_TYPE
 from services.query.projector.projection import Tally
 from shared.contracts.events import EVENTS
-from shared.contracts.outcome import OUTCOME_TYPE
+from shared.contracts.outcome import OUTCOME_TYPE, OUTCOMES_TYPE
 from shared.messaging.envelope import Delivery
 
 logger = structlog.stdlib.get_logger(__name__)
 
 RESULTS = ("applied", "duplicate", "gap_healed", "parked", "ignored")
-KINDS = {*EVENTS, OUTCOME_TYPE, MARKER_TYPE}
+KINDS = {*EVENTS, OUTCOME_TYPE, OUTCOMES_TYPE, MARKER_TYPE}
 
 
 def count_batch(metrics: QueryMetrics, name: str, tally: Tally, kinds: Counter[str], seconds: float) -> None:

@@ -1,6 +1,7 @@
 """What a message on a projection's queue turns out to be."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -8,7 +9,7 @@ from pydantic import ValidationError
 from services.query.domain_event import DomainEvent, domain_event
 from services.query.read_model import TimedOutcome
 from shared.contracts.cloud_event import CloudEvent
-from shared.contracts.outcome import OUTCOME, OUTCOME_TYPE
+from shared.contracts.outcome import OUTCOME, OUTCOME_TYPE, OUTCOMES_TYPE, Outcomes
 from shared.messaging.envelope import Delivery
 
 T = TypeVar("T")
@@ -35,11 +36,26 @@ def read_event(delivery: Delivery) -> DomainEvent:
     return domain_event(envelope)
 
 
-def read_event_or_outcome(delivery: Delivery) -> DomainEvent | TimedOutcome:
-    """Raises UnreadableMessageError."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a message tells of, and the largest position in the log that is in it, if any."""
+
+    happenings: Sequence[DomainEvent | TimedOutcome]
+    position: int | None
+
+
+def read_event_or_outcomes(delivery: Delivery) -> Told:
+    """What an earlier version of the command service has sent may still be in the queue: events, and outcomes one by
+    one. Raises UnreadableMessageError.
+    """
+    if delivery.type == OUTCOMES_TYPE:
+        told = _parse(Outcomes.model_validate_json, delivery)
+        time = told.time.replace(microsecond=told.time.microsecond // 1000 * 1000)
+        return Told([TimedOutcome(outcome, time) for outcome in told.outcomes], told.position)
     if delivery.type == OUTCOME_TYPE:
-        return TimedOutcome(_parse(OUTCOME.validate_json, delivery), delivery.timestamp)
-    return read_event(delivery)
+        return Told([TimedOutcome(_parse(OUTCOME.validate_json, delivery), delivery.timestamp)], None)
+    event = read_event(delivery)
+    return Told([event], event.position)
 
 
 def _parse(parse: Callable[[bytes], T], delivery: Delivery) -> T:

@@ -6,20 +6,23 @@ from datetime import datetime
 
 from pymongo import InsertOne, ReplaceOne
 
-from services.query.domain_event import DomainEvent
 from services.query.mongo.bulk import why_unencodable, write
 from services.query.mongo.collections import CollectionSource
-from services.query.projector.incoming import UnreadableMessageError, read_event_or_outcome
+from services.query.projector.incoming import UnreadableMessageError, read_event_or_outcomes
 from services.query.projector.projection import Tally
 from services.query.read_model import Document, RecordedModel
 from shared.messaging.envelope import Delivery
 
+MOST_DOCUMENTS = 500
+"""In one write: so large that more would save nothing, so small that it holds nobody up."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a message comes to, None where there is nothing to record; with an event's position in the log."""
+    """What a message comes to: documents, what says nothing, and how far in the log that is."""
 
-    document: Document | None
+    documents: Sequence[Document]
+    ignored: int
     position: int | None
 
 
@@ -44,23 +47,23 @@ class RecordedProjection:
         self._reached = reached
 
     def read(self, delivery: Delivery) -> Record:
-        message = read_event_or_outcome(delivery)
-        document = self._model.record(message)
-        if document is not None and (objection := why_unencodable(document)) is not None:
+        told = read_event_or_outcomes(delivery)
+        documents = [document for each in told.happenings if (document := self._model.record(each)) is not None]
+        if (objection := why_unencodable({"documents": documents})) is not None:
             raise UnreadableMessageError(*objection)
-        return Record(document, message.envelope.position if isinstance(message, DomainEvent) else None)
+        return Record(documents, len(told.happenings) - len(documents), told.position)
 
     async def apply(self, messages: Sequence[Record]) -> Tally:
-        tally = await self._write([message.document for message in messages if message.document is not None])
-        tally.ignored = sum(message.document is None for message in messages)
+        tally = Tally(ignored=sum(message.ignored for message in messages))
+        documents = [document for message in messages for document in message.documents]
+        for start in range(0, len(documents), MOST_DOCUMENTS):
+            tally += await self._write(documents[start : start + MOST_DOCUMENTS])
         if positions := [message.position for message in messages if message.position is not None]:
             self._reached(max(positions))
         return tally
 
     async def _write(self, documents: Sequence[Document]) -> Tally:
         tally = Tally(newest=_newest(documents))
-        if not documents:
-            return tally
         inserted = await write(self._collection(), [InsertOne(document) for document in documents])
         superseded = await self._supersede([documents[index] for index in sorted(inserted.duplicate_keys)])
         self._recorded({document["_id"]: 1 for document in documents})

@@ -1,5 +1,6 @@
 """Drains of creates and updates mixed, with few users there before and with many."""
 
+import asyncio
 from random import Random
 
 from tests.benchmarks.commands import Command, creates, update_of
@@ -9,8 +10,9 @@ from tests.benchmarks.session import Session
 
 
 async def growth(session: Session) -> None:
-    """The many are made once, in databases of their own, and stay for all rounds. What other sections have pushed out
-    of the servers' caches meanwhile is read again first.
+    """The many are made once, in databases of their own, and stay for all rounds. Before each drain mongod is started
+    again, and all that is there is read into the servers' caches: what was inserted a moment ago lies in its cache in
+    another shape than what has been there for long, and other sections have pushed out some of it.
     """
     systems = {"few": session.ours, "many": session.ours_with_many}
     counts = {"few": session.scale.few_users, "many": session.scale.many_users}
@@ -23,6 +25,8 @@ async def growth(session: Session) -> None:
             await preload(system, counts[name], session.reporter.step)
         session.reporter.step(f"reading {counts[name]} users into the caches")
         await system.stores.settle()
+        await asyncio.to_thread(session.servers.stop, ["mongo"])
+        await asyncio.to_thread(session.servers.start, "mongo")
         await system.stores.warm()
         commands = mixed(session.scale.commands, counts[name], session.round, session.label(name))
         done = await drain(system, commands, session.reporter.step)

@@ -43,11 +43,11 @@ async def rebuilt(native: NativeStack, messages: Sequence[Message]) -> ReadSide:
         return await read_side(_in_space(env["CQRS_MONGO_URL"], MONGO_DATABASE))
 
 
-def differences(live: ReadSide, anew: ReadSide, told_by_outcome: Collection[str]) -> Iterator[str]:
+def differences(live: ReadSide, anew: ReadSide, without_a_time: Collection[str]) -> Iterator[str]:
     """Collections and ids of documents that are not the same in both.
 
-    One field can't be the same twice: the `time` of a status that an outcome told of is when that outcome was
-    published. That of one that an event told of is the event's.
+    One field can't be the same twice: the `time` of the status of a command without an event is when it was decided,
+    which is kept nowhere else. That of one with an event is the event's.
     """
     for name in sorted(live.models.keys() | anew.models.keys()):
         yield from _different(name, live.models.get(name, {}), anew.models.get(name, {}))
@@ -55,7 +55,7 @@ def differences(live: ReadSide, anew: ReadSide, told_by_outcome: Collection[str]
         yield from _different(f"{name}.details", live.details.get(name, {}), anew.details.get(name, {}))
     timeless = [
         {
-            key: {field: value for field, value in status.items() if field != "time" or key not in told_by_outcome}
+            key: {field: value for field, value in status.items() if field != "time" or key not in without_a_time}
             for key, status in side.statuses.items()
         }
         for side in (live, anew)

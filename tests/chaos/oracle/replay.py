@@ -10,6 +10,8 @@ from typing import Any
 
 from tests.support.oracle import Stored
 
+OUTCOMES_KEY = "command.outcomes"
+UNKNOWN_TIME = "2000-01-01T00:00:00Z"
 AGAIN = 0.1
 """The share of messages that come a second time, somewhere behind the first."""
 
@@ -86,16 +88,23 @@ def cloud_event(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _outcomes(held: Stored, poison: Mapping[str, str]) -> Iterator[Message]:
-    """Those that no event tells of."""
-    told = {str(event["causation_id"]) for events in held.events.values() for event in events}
-    outcomes = {key: outcome for key, outcome in held.outcomes.items() if key not in told}
+    """Of those with an event at the time of that."""
+    last = {str(event["causation_id"]): event for events in held.events.values() for event in events}
+    outcomes = dict(held.outcomes)
     for message_id, reason in poison.items():
         error = {"code": reason, "message": "replayed"}
-        outcomes[message_id] = {"status": "rejected", "command_id": message_id, "error": error}
+        outcomes.setdefault(message_id, {"status": "rejected", "command_id": message_id, "error": error})
     for command_id, outcome in outcomes.items():
-        key = f"command.{outcome['status']}"
-        body = json.dumps(outcome).encode()
-        yield Message("outcomes", key, "CommandOutcome", f"replay-{command_id}", body, order=command_id)
+        event = last.get(command_id)
+        time, position = (_rfc3339(event["time"]), event["position"]) if event else (UNKNOWN_TIME, None)
+        body = json.dumps({"time": time, "position": position, "outcomes": [outcome]}).encode()
+        yield Message("outcomes", OUTCOMES_KEY, "CommandOutcomes", f"replay-{command_id}", body, order=command_id)
+
+
+def without_a_time(held: Stored, poison: Mapping[str, str]) -> set[str]:
+    """Commands whose outcome was told at a time that no event has kept."""
+    with_event = {str(event["causation_id"]) for events in held.events.values() for event in events}
+    return (held.outcomes.keys() | poison.keys()) - with_event
 
 
 def _rfc3339(moment: datetime) -> str:

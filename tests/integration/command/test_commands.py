@@ -1,6 +1,7 @@
 """From a command on the broker to its outcome, its event and its rows."""
 
 import json
+from datetime import datetime
 from uuid import uuid4
 
 import aio_pika
@@ -70,13 +71,24 @@ async def test_each_rule_rejects_with_its_code(start: Start, client: Client) -> 
     assert conflict["error"]["details"] == {"expected": 2, "actual": 3}
 
 
-async def test_an_outcome_without_an_event_is_announced(start: Start, client: Client) -> None:
+async def test_the_outcomes_of_a_batch_are_announced_in_one_message(start: Start, client: Client) -> None:
+    """With an event or without one; which is last in the log is told with them."""
     outcomes = await client.subscribe("outcomes")
+    ids = [
+        await client.send(type_, body, key="same-queue")
+        for type_, body in (
+            ("CreateUser", create("alice")),
+            ("RenameUser", {"user_id": "nobody", "name": "N"}),
+            ("RenameUser", {"user_id": "alice", "name": "Al"}),
+        )
+    ]
     async with start():
-        outcome = await client.command("RenameUser", {"user_id": "nobody", "name": "N"})
+        told = [await client.outcome(id_) for id_ in ids]
         (message,) = await outcomes.take(1)
-    assert (message.exchange, message.type) == ("outcomes", "CommandOutcome")
-    assert json.loads(message.body) == outcome
+    assert (message.exchange, message.type) == ("outcomes", "CommandOutcomes")
+    body = json.loads(message.body)
+    assert (body["position"], body["outcomes"]) == (2, told)
+    assert datetime.fromisoformat(body["time"]).tzinfo is not None
 
 
 async def test_a_repeated_command_has_one_effect_and_the_same_outcome(

@@ -14,6 +14,7 @@ from yarl import URL
 from shared.messaging.envelope import Envelope
 from shared.messaging.management_api import ManagementApiError
 from shared.messaging.opening import open_connection
+from shared.messaging.ports import PublishFailure
 from shared.messaging.setup import SetupError, set_up_broker
 from shared.messaging.topology import ProjectionQueue, Topology, commands_queue, topology
 from tests.integration.messaging.stages import RabbitStage, message, numbers, take
@@ -87,13 +88,27 @@ async def test_commands_of_one_aggregate_go_to_one_partition(broker: Broker) -> 
         assert one == sorted(one)
 
 
-async def test_events_reach_every_read_model(broker: Broker) -> None:
+async def test_messages_reach_every_read_model_that_is_fed_by_their_exchange(broker: Broker) -> None:
     await broker.set_up()
-    sent = replace(message(1), exchange="events", routing_key="user.UserCreated")
+    event = replace(message(1), exchange="events", routing_key="user.UserCreated")
+    outcomes = replace(message(2), exchange="outcomes", routing_key="command.outcomes")
     both = ["projections.users", "projections.command_status"]
     async with broker.stage.publisher() as publisher, broker.stage.consumer(both) as consumer:
-        assert await publisher.publish([sent]) == [None]
-        assert {delivery.queue for delivery in await take(consumer, 2)} == set(both)
+        assert await publisher.publish([event, outcomes]) == [None, None]
+        taken = {(delivery.queue, delivery.message_id) for delivery in await take(consumer, 2)}
+    assert taken == {("projections.users", "m-1"), ("projections.command_status", "m-2")}
+
+
+async def test_what_fed_a_read_model_in_an_earlier_version_does_no_more(broker: Broker) -> None:
+    before = ProjectionQueue("statuses", (("events", "#"),))
+    await broker.set_up(broker.topology(projections=(before,)))
+    await broker.set_up(
+        broker.topology(projections=(replace(before, sources=(("outcomes", "#"),), retired_sources=before.sources),))
+    )
+
+    sent = replace(message(1), exchange="events", routing_key="user.UserCreated")
+    async with broker.stage.publisher() as publisher:
+        assert await publisher.publish([sent]) == [PublishFailure.UNROUTABLE]
 
 
 async def test_an_expired_command_becomes_a_dead_letter(broker: Broker) -> None:

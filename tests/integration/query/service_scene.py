@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Self
+from uuid import uuid4
 
 import aiohttp
 from pydantic import SecretStr
@@ -18,6 +19,7 @@ from services.query.service import QueryService
 from services.query.settings import QuerySettings
 from shared.contracts.answer import ANSWER_TYPE, Answered, AsOf
 from shared.contracts.cloud_event import CONTENT_TYPE, routing_key
+from shared.contracts.outcome import OUTCOMES_TYPE, Accepted, Outcomes
 from shared.contracts.queries.read_events import ReadEvents
 from shared.contracts.queries.read_log import Behind, LogHead, LogPage, ReadLog, ReadLogHead
 from shared.contracts.views import EventPage, View
@@ -59,9 +61,10 @@ class World:
         await self._stack.aclose()
 
     async def emit(self, events: Iterable[DomainEvent]) -> None:
+        """With the outcomes of the commands that caused them."""
         events = list(events)
         self.emitted += events
-        await self.publish(
+        messages = [
             Envelope(
                 exchange="events",
                 routing_key=routing_key("user", event.type),
@@ -71,7 +74,8 @@ class World:
                 body=event.envelope.model_dump_json().encode(),
             )
             for event in events
-        )
+        ]
+        await self.publish([*messages, *map(_told, events)])
 
     async def publish(self, envelopes: Iterable[Envelope]) -> None:
         results = await self.publisher.publish(list(envelopes))
@@ -128,6 +132,25 @@ class World:
             if event.aggregate_id == cursor.aggregate_id and event.version > cursor.after_version
         ]
         return EventPage(events=found[: query.limit], more=len(found) > query.limit)
+
+
+def _told(event: DomainEvent) -> Envelope:
+    its = event.envelope
+    assert its.causationid is not None
+    outcome = Accepted(
+        command_id=its.causationid,
+        aggregate_id=its.aggregateid,
+        version=its.aggregateversion,
+        consistency_token=f"{its.aggregatetype}/{its.aggregateid}@{its.aggregateversion}",
+    )
+    told = Outcomes(time=its.time, position=its.position, outcomes=(outcome,))
+    return Envelope(
+        exchange="outcomes",
+        routing_key="command.outcomes",
+        type=OUTCOMES_TYPE,
+        message_id=str(uuid4()),
+        body=told.model_dump_json().encode(),
+    )
 
 
 def settings_for(amqp_url: str, mongo_url: str, database: Database, **changes: Any) -> QuerySettings:

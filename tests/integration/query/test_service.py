@@ -109,13 +109,14 @@ async def test_two_services_share_the_work_and_end_at_the_fold(world: World, set
         await world.wait_for_users(dict.fromkeys(users, 3))
 
 
-async def test_what_is_no_event_becomes_a_dead_letter_and_the_others_go_on(
+async def test_what_can_not_be_read_becomes_a_dead_letter_and_the_others_go_on(
     world: World, settings: QuerySettings
 ) -> None:
-    poison = Envelope(exchange="events", routing_key="user.X", type="UserCreated", message_id="m-1", body=b"not json")
+    said: dict[str, Any] = {"type": "UserCreated", "message_id": "m-1", "body": b"not json"}
+    poison = [Envelope(exchange=exchange, routing_key="user.X", **said) for exchange in ("events", "outcomes")]
     async with running(settings), AsyncDeadLetters(world.url) as dead_letters:
         await world.emit([created("alice")])
-        await world.publish([poison])
+        await world.publish(poison)
         await world.emit([created("bob")])
         await world.wait_for_users({"alice": 1, "bob": 1})
         letters = [await dead_letters.next() for _ in PROJECTION_QUEUES]

@@ -269,7 +269,7 @@ COMMAND = "0192f0c1-2d3e-7a4b-8c5d-100000000003"
 
 
 async def record(scene: Scene, **document: Any) -> None:
-    await scene.models.all[1].projection.apply([Record({"_id": COMMAND, "time": NOON, **document}, None)])
+    await scene.models.all[1].projection.apply([Record([{"_id": COMMAND, "time": NOON, **document}], 0, None)])
 
 
 async def test_an_accepted_command_is_told_with_its_version(scene: Scene) -> None:

@@ -3,9 +3,9 @@
 import json
 from dataclasses import replace
 
-from tests.chaos.oracle.replay import replay
+from tests.chaos.oracle.replay import replay, without_a_time
 from tests.support.oracle import Stored
-from tests.unit.chaos.states import CREATE, LATER, POISON, SAME_NAME, event, stored
+from tests.unit.chaos.states import CREATE, LATER, LEAVE, POISON, RENAME, SAME_NAME, event, stored
 
 
 def many() -> Stored:
@@ -42,12 +42,17 @@ def test_some_come_twice_and_the_seed_says_which() -> None:
     assert messages == replay(many(), {}, seed=1) != replay(many(), {}, seed=2)
 
 
-def test_outcomes_that_no_event_tells_of_are_told_as_outcomes() -> None:
+def test_every_outcome_is_told_at_the_time_of_its_event() -> None:
     told = {
-        json.loads(message.body)["command_id"]: message.routing_key
+        message.order: json.loads(message.body)
         for message in replay(stored(), {POISON: "unknown_type"}, seed=1)
         if message.exchange == "outcomes"
     }
 
-    assert told == {SAME_NAME: "command.accepted", POISON: "command.rejected"}
-    assert CREATE not in told
+    assert {key: body["outcomes"][0]["status"] for key, body in told.items()} == {
+        **dict.fromkeys((CREATE, RENAME, SAME_NAME, LEAVE), "accepted"),
+        POISON: "rejected",
+    }
+    assert (told[CREATE]["time"], told[CREATE]["position"]) == ("2026-01-31T23:59:59.123456Z", 1)
+    assert told[SAME_NAME]["position"] is None
+    assert without_a_time(stored(), {POISON: "unknown_type"}) == {SAME_NAME, POISON}

@@ -53,7 +53,7 @@ def test_an_accepted_command_leaves_its_event_and_its_outcome() -> None:
         "version": 1,
         "consistency_token": "user/alice@1",
     }
-    assert decision.announced == []
+    assert decision.announced == [decision.processed[SOME_ID].outcome]
 
 
 def test_commands_of_one_batch_see_each_other() -> None:
@@ -90,7 +90,7 @@ def test_other_content_under_the_same_id_is_a_conflict_and_the_first_stays() -> 
     decision = decided(arrived(message_id=str(SOME_ID)), arrived(BOB, message_id=str(SOME_ID)))
     assert outcomes(decision) == ["accepted", "idempotency_conflict"]
     assert json.loads(decision.processed[SOME_ID].outcome)["status"] == "accepted"
-    assert decision.announced == []
+    assert decision.announced == [decision.processed[SOME_ID].outcome]
 
 
 def test_a_command_of_the_past_gets_its_outcome_again() -> None:
@@ -99,6 +99,7 @@ def test_a_command_of_the_past_gets_its_outcome_again() -> None:
     assert decision.replies[0][1] == first.replies[0][1]
     assert not decision.facts
     assert not decision.processed
+    assert not decision.announced, "it was announced then"
 
 
 @pytest.mark.parametrize(("expected", "outcome"), [(4, "accepted"), (3, "version_conflict"), (5, "version_conflict")])
@@ -108,7 +109,7 @@ def test_the_expected_version_must_be_the_actual_one(expected: int, outcome: str
     assert outcomes(decision) == [outcome]
 
 
-def test_an_outcome_that_no_event_tells_of_is_announced() -> None:
+def test_every_outcome_is_announced() -> None:
     decision = decided(
         arrived({"user_id": "alice", "name": "Alice"}, "RenameUser"),
         arrived({"user_id": "nobody", "name": "N"}, "RenameUser"),
@@ -116,7 +117,7 @@ def test_an_outcome_that_no_event_tells_of_is_announced() -> None:
         users=[ALICES_STATE],
     )
     assert outcomes(decision) == ["accepted", "user_not_found", "accepted"]
-    assert decision.announced == [decision.replies[0][1], decision.replies[1][1]]
+    assert decision.announced == [text for _, text in decision.replies]
 
 
 def test_a_message_that_can_never_work_is_a_dead_letter_with_an_outcome_that_is_not_remembered() -> None:
@@ -124,13 +125,13 @@ def test_a_message_that_can_never_work_is_a_dead_letter_with_an_outcome_that_is_
     assert outcomes(decision) == ["invalid_message", "invalid_message", "accepted"]
     assert [letter.reason for letter in decision.letters] == ["invalid_message", "invalid_message"]
     assert SOME_ID not in decision.processed
-    assert decision.announced == [decision.replies[0][1]]
+    assert decision.announced == [decision.replies[0][1], decision.replies[2][1]]
 
 
 def test_a_command_keeps_its_outcome_when_rubbish_comes_with_its_id() -> None:
     decision = decided(arrived(message_id=str(SOME_ID)), arrived(b"not json", message_id=str(SOME_ID)))
     assert outcomes(decision) == ["accepted", "invalid_message"]
-    assert decision.announced == []
+    assert decision.announced == [decision.processed[SOME_ID].outcome]
 
 
 def test_an_expired_command_is_rejected_and_remembered() -> None:

@@ -31,6 +31,14 @@ def test_a_read_model_gets_a_queue_of_its_own() -> None:
     }
 
 
+def test_what_fed_a_read_model_in_an_earlier_version_is_unbound() -> None:
+    built = topology(projections=(ProjectionQueue("stats", (("outcomes", "#"),), retired_sources=(("events", "#"),)),))
+
+    assert ("events", "projections.stats", "#") in {
+        (b.exchange, b.queue, b.routing_key) for b in built.retired_bindings
+    }
+
+
 def test_the_consistent_hash_has_one_destination_which_nothing_can_change_places_with() -> None:
     built = topology()
 

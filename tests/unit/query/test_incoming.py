@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from services.query.projector.incoming import UnreadableMessageError, read_event, read_event_or_outcome
+from services.query.projector.incoming import UnreadableMessageError, read_event, read_event_or_outcomes
 from services.query.read_model import TimedOutcome
 from shared.contracts.events import UserCreated
 from tests.unit.query.given_events import NOON, created, delivery, envelope
@@ -30,14 +30,50 @@ def test_times_are_kept_to_the_millisecond_that_mongodb_holds() -> None:
     assert event.time == NOON.replace(microsecond=123000)
 
 
-def test_an_outcome_is_told_by_its_type() -> None:
-    body = {"status": "accepted", "command_id": PLAIN["causationid"], "aggregate_id": "a", "version": 1}
-    message = delivery({**body, "consistency_token": "user/a@1"}, type="CommandOutcome", timestamp=NOON)
+ACCEPTED = {"status": "accepted", "command_id": PLAIN["causationid"], "aggregate_id": "a", "version": 1}
+REJECTED = {"status": "rejected", "command_id": None, "error": {"code": "invalid_message", "message": "…"}}
 
-    outcome = read_event_or_outcome(message)
+
+def test_one_message_tells_of_the_outcomes_of_many_commands() -> None:
+    outcomes = [{**ACCEPTED, "consistency_token": "user/a@1"}, REJECTED]
+    body = {"time": "2026-11-22T12:00:00.123999Z", "position": 7, "outcomes": outcomes}
+
+    told = read_event_or_outcomes(delivery(body, type="CommandOutcomes"))
+
+    assert told.position == 7
+    assert all(isinstance(each, TimedOutcome) for each in told.happenings)
+    times = [each.time for each in told.happenings]
+    assert times == [NOON.replace(microsecond=123000)] * 2, "to the millisecond that MongoDB holds"
+    assert [each.outcome.status for each in told.happenings if isinstance(each, TimedOutcome)] == [
+        "accepted",
+        "rejected",
+    ]
+
+
+def test_what_an_earlier_version_of_the_command_service_sent_is_read_as_well() -> None:
+    single = delivery({**ACCEPTED, "consistency_token": "user/a@1"}, type="CommandOutcome", timestamp=NOON)
+
+    (outcome,), position = (told := read_event_or_outcomes(single)).happenings, told.position
 
     assert isinstance(outcome, TimedOutcome)
-    assert (outcome.outcome.status, outcome.time) == ("accepted", NOON)
+    assert (outcome.outcome.status, outcome.time, position) == ("accepted", NOON, None)
+    event = created("alice")
+    told = read_event_or_outcomes(delivery(event))
+    assert (told.happenings, told.position) == ([event], event.position)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"time": "yesterday", "position": None, "outcomes": []},
+        {"time": "2026-11-22T12:00:00Z", "position": None, "outcomes": [{"status": "maybe"}]},
+        {"time": "2026-11-22T12:00:00Z", "position": None, "outcomes": {}},
+    ],
+)
+def test_what_tells_of_no_outcomes_can_not_be_read(body: Any) -> None:
+    with pytest.raises(UnreadableMessageError):
+        read_event_or_outcomes(delivery(body, type="CommandOutcomes"))
 
 
 @pytest.mark.parametrize(
