@@ -6,8 +6,8 @@ from tests.benchmarks.scale import Scale
 
 OURS, PEERS = 3_000.0, 110.0
 """Commands a second of a drain, about, on two cores with nothing else to do; the servers' part is in it."""
-LOAD, PRELOAD, REBUILD = 15_000.0, 5_000.0, 12_000.0
-"""Commands put into queues, users put into stores, and events read anew: a second."""
+LOAD, PRELOAD, REBUILD, READ = 15_000.0, 4_000.0, 12_000.0, 60_000.0
+"""Commands put into queues, users put into stores, events read anew, users read into caches: a second."""
 START = 5.0
 """Seconds to empty stores and queues and to start both sides."""
 LOADS, WARM_UP = 4, 4.0
@@ -51,8 +51,9 @@ def _memory(scale: Scale, _round: int) -> float:
 
 
 def _growth(scale: Scale, round_: int) -> float:
-    preload = scale.few_users + (scale.many_users if round_ == 0 else 0)
-    return 4 * START + preload / PRELOAD + 2 * (scale.commands / OURS + scale.commands / LOAD)
+    preload = 2 * scale.few_users + (scale.many_users if round_ == 0 else 0)
+    read = 2 * (scale.few_users + scale.many_users) / READ
+    return 12 * START + preload / PRELOAD + read + 4 * (scale.commands / OURS + scale.commands / LOAD)
 
 
 SECONDS: Mapping[str, Callable[[Scale, int], float]] = {

@@ -10,42 +10,50 @@ from tests.benchmarks.session import Session
 
 
 async def growth(session: Session) -> None:
-    """The many are made once, in databases of their own, and stay for all rounds. Before each drain mongod is started
+    """There and back in each round, so that a machine that grows slower or faster meanwhile favours neither.
+
+    The many are made once, in databases of their own, and stay for all rounds. Before each drain mongod is started
     again, and all that is there is read into the servers' caches: what was inserted a moment ago lies in its cache in
     another shape than what has been there for long, and other sections have pushed out some of it.
     """
-    systems = {"few": session.ours, "many": session.ours_with_many}
-    counts = {"few": session.scale.few_users, "many": session.scale.many_users}
-    for name in sorted(systems, reverse=bool(session.round % 2)):
-        system = systems[name]
-        await session.quiet()
-        if name == "few" or session.round == 0:
-            session.reporter.step(f"preloading {counts[name]} users")
-            await system.reset()
-            await preload(system, counts[name], session.reporter.step)
-        session.reporter.step(f"reading {counts[name]} users into the caches")
-        await system.stores.settle()
-        await asyncio.to_thread(session.servers.stop, ["mongo"])
-        await asyncio.to_thread(session.servers.start, "mongo")
-        await system.stores.warm()
-        commands = mixed(session.scale.commands, counts[name], session.round, session.label(name))
-        done = await drain(system, commands, session.reporter.step)
-        session.add(f"growth.{name}.rate", done.rate)
-        for process, cpu_ms in done.cpu_ms.items():
-            session.add(f"growth.{name}.cpu_ms.{process}", cpu_ms)
-        session.reporter.say(f"  with {counts[name]} users: {done.rate:,.0f}/s, {done.total_cpu_ms:.2f} ms of CPU each")
-        await system.stop()
+    names = ["few", "many"] if session.round % 2 == 0 else ["many", "few"]
+    for turn, order in enumerate((names, names[::-1])):
+        for name in order:
+            await _drain(session, name, 2 * session.round + turn)
 
 
-def mixed(count: int, users: int, round_: int, label: str) -> list[Command]:
+async def _drain(session: Session, name: str, number: int) -> None:
+    """`number` counts those of that name."""
+    system = {"few": session.ours, "many": session.ours_with_many}[name]
+    users = {"few": session.scale.few_users, "many": session.scale.many_users}[name]
+    await session.quiet()
+    if name == "few" or number == 0:
+        session.reporter.step(f"preloading {users} users")
+        await system.reset()
+        await preload(system, users, session.reporter.step)
+    session.reporter.step(f"reading {users} users into the caches")
+    await system.stores.settle()
+    await asyncio.to_thread(session.servers.stop, ["mongo"])
+    await asyncio.to_thread(session.servers.start, "mongo")
+    await system.stores.warm()
+    commands = mixed(session.scale.commands, users, number, session.label(f"{name}{number}"))
+    done = await drain(system, commands, session.reporter.step)
+    session.add(f"growth.{name}.rate", done.rate)
+    for process, cpu_ms in done.cpu_ms.items():
+        session.add(f"growth.{name}.cpu_ms.{process}", cpu_ms)
+    session.reporter.say(f"  with {users} users: {done.rate:,.0f}/s, {done.total_cpu_ms:.2f} ms of CPU each")
+    await system.stop()
+
+
+def mixed(count: int, users: int, number: int, label: str) -> list[Command]:
     """One create, one update of a user who was there before and stands at version 1, and so on.
 
-    Each round takes other users: those who are made once are not made anew.
+    Each `number` takes other users: those who are made once are not made anew.
     """
     numbers = list(range(users))
     Random("growth").shuffle(numbers)
     half = min(count // 2, users)
-    start = round_ * half if (round_ + 1) * half <= users else 0
+    start = number * half if (number + 1) * half <= users else 0
     new = creates(count - half, label)
     changed = [update_of(user_id(number), 1) for number in numbers[start : start + half]]
     together = [each for pair in zip(new, changed, strict=False) for each in pair]
