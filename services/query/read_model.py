@@ -91,8 +91,8 @@ class RecordedModel:
     linger_seconds: float = 0.03
     indexes: Sequence[IndexModel] = ()
     sources: Sources = ((OUTCOMES, "#"),)
-    retired_sources: Sources = ((EVENTS, "#"),)
-    """Those of earlier versions."""
+    retired_sources: Sources = ()
+    """Those of earlier versions, which set-up undoes."""
 
 
 @dataclass(frozen=True, slots=True)

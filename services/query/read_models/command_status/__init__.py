@@ -2,5 +2,8 @@
 
 from services.query.read_model import RecordedModel
 from services.query.read_models.command_status.record import record, supersedes
+from shared.messaging.topology import EVENTS
 
-COMMAND_STATUS = RecordedModel(name="command_status", record=record, supersedes=supersedes)
+COMMAND_STATUS = RecordedModel(
+    name="command_status", record=record, supersedes=supersedes, retired_sources=((EVENTS, "#"),)
+)
