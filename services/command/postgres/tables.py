@@ -87,7 +87,7 @@ outbox = Table(
     Column("headers", JSONB, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=FetchedValue()),
-    Index("outbox_ordering_key", "ordering_key", "id"),
+    Index("outbox_ordering_key", "ordering_key"),
 )
 
 dead_letters = Table(
