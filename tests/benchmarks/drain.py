@@ -1,8 +1,8 @@
 """A drain: commands wait in the queues, then they are worked off, until MongoDB has them all in every read model.
 
 The clock runs from the moment the work on the first command began (its inbox row carries it) to MongoDB's last write
-(its log of operations carries it). So starting processes and connecting is in nobody's time, and nobody's work is left
-out: not the first batch, and not the slowest read model.
+to a read model (its log of operations carries it). So starting processes and connecting is in nobody's time, and
+nobody's work is left out: not the first batch, and not the slowest read model.
 """
 
 import asyncio
@@ -61,7 +61,9 @@ async def drain(
     await system.start_queries()
     progress(f"{system.name}: loading", 0, len(commands))
     await system.load(commands)
-    visibility = Visibility(stores, await system.watched(), system.counted, commands)
+    watched = await system.watched()
+    models = {each.collection for each in (*watched, *system.counted)}
+    visibility = Visibility(stores, watched, system.counted, commands)
     await visibility.begin()
     before, began, deadline = await stores.handled(), datetime.now(UTC), time.monotonic() + limit
     await system.start_commands(wait=False)
@@ -77,14 +79,15 @@ async def drain(
         if await visibility.complete():
             break
         handled = await stores.handled() - before
-        now = (handled, await stores.last_written_at(began) or began)
+        now = (handled, await stores.last_written_at(began, models) or began)
         if now != seen:
             seen, moved = now, time.monotonic()
         progress(f"{system.name}: draining", handled, len(commands))
         if time.monotonic() > min(deadline, moved + stall):
+            await visibility.look_through()
             raise StalledError(f"{system.name}: {handled} of {len(commands)} handled, missing: {visibility.missing()}")
         await asyncio.sleep(LOOK_SECONDS)
-    written = await stores.last_written_at(began)
+    written = await stores.last_written_at(began, models)
     assert written is not None
     seconds = (written - await stores.first_handled_at(began)).total_seconds()
     cpu = last.cpu_since(first)

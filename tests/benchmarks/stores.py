@@ -1,7 +1,7 @@
 """What a system has in PostgreSQL and MongoDB, as its measurer sees it."""
 
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -96,12 +96,14 @@ class Stores:
         assert isinstance(found, datetime)
         return found
 
-    async def last_written_at(self, since: datetime) -> datetime | None:
-        """When MongoDB made the last write, by its own log of operations: to the millisecond, and all but free of
-        charge while the drain runs. None where there is none among the last of that log: to look for it in all of a
-        long one would take more of the CPU than the drain.
+    async def last_written_at(self, since: datetime, collections: Collection[str]) -> datetime | None:
+        """When MongoDB made the last write to one of these collections or to what hangs on one (`users.details`), by
+        its own log of operations: to the millisecond, and all but free of charge while the drain runs. None where there
+        is none among the last of that log: to look for it in all of a long one would take more of the CPU than the
+        drain.
         """
-        ours = re.compile(f"^{re.escape(self.database)}\\.")
+        names = "|".join(re.escape(name) for name in collections)
+        ours = re.compile(f"^{re.escape(self.database)}\\.({names})(\\.|$)")
         writes = {
             "ts": {"$gte": Timestamp(int(since.timestamp()), 0)},
             "$or": [{"ns": ours}, {"ns": "admin.$cmd", "o.applyOps.ns": ours}],
@@ -117,8 +119,8 @@ class Stores:
 
 
 class Visibility:
-    """Which of the commands MongoDB does not show yet, looked up from the last sent to the first: while the last are
-    missing, a look costs next to nothing. What is counted is looked at when all else is there.
+    """Which of the commands MongoDB does not show yet, looked up from the last sent to the first: while any collection
+    lacks the last ones, a look costs next to nothing. What is counted is looked at when all else is there.
     """
 
     def __init__(
@@ -138,7 +140,20 @@ class Visibility:
         self._before = {each: await self._count(each) for each in self._counted}
 
     async def complete(self) -> bool:
-        """Whether every collection has every command."""
+        """Whether every collection has every command. While one lacks the last ones, no other is looked through: that
+        would take from those that are still at work.
+        """
+        for collection, missing in self._missing.items():
+            asked = missing[-FIRST_LOOK:]
+            if len(await self._there(collection, asked)) < len(asked):
+                return False
+        await self.look_through()
+        if any(self._missing.values()):
+            return False
+        return all([await self._count(each) >= before + self._new for each, before in self._before.items()])
+
+    async def look_through(self) -> None:
+        """Finds out what is `missing`."""
         for collection, missing in self._missing.items():
             look = FIRST_LOOK
             while missing:
@@ -148,9 +163,6 @@ class Visibility:
                 if len(there) < len(asked):
                     break
                 look = min(look * 4, LONGEST_LOOK)
-        if any(self._missing.values()):
-            return False
-        return all([await self._count(each) >= before + self._new for each, before in self._before.items()])
 
     def missing(self) -> dict[str, int]:
         return {collection: len(keys) for collection, keys in self._missing.items() if keys}
