@@ -62,7 +62,7 @@ async def drain(
     progress(f"{system.name}: loading", 0, len(commands))
     await system.load(commands)
     watched = await system.watched()
-    models = {each.collection for each in (*watched, *system.counted)}
+    models = {each.collection for each in watched} | {each.collection for each in system.counted}
     visibility = Visibility(stores, watched, system.counted, commands)
     await visibility.begin()
     before, began, deadline = await stores.handled(), datetime.now(UTC), time.monotonic() + limit

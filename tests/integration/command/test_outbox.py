@@ -2,7 +2,6 @@
 
 import asyncpg
 import pytest
-from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
 from services.command.postgres import outbox
 from services.command.postgres.engine import SERVER_SETTINGS
@@ -22,7 +21,7 @@ async def test_clearing_goes_along_ids_also_when_it_is_planned_while_the_outbox_
     await sql.execute("DELETE FROM outbox")
     await sql.execute("VACUUM (ANALYZE, TRUNCATE false) outbox")
     service = await asyncpg.connect(service_database.replace("+asyncpg", ""), server_settings=SERVER_SETTINGS)
-    clear = outbox.CLEAR.compile(dialect=PGDialect_asyncpg())
+    clear = str(outbox.CLEAR).replace(":ids", "$1::bigint[]")
     plan = [row[0] for row in await service.fetch(f"EXPLAIN {clear}", list(range(300)))]
     await service.close()
     assert any("outbox_pkey" in line for line in plan), plan
