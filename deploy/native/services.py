@@ -71,13 +71,21 @@ def query_service(layout: Layout, replica: int) -> Part:
     )
 
 
+ALLOCATION = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": "131072",
+    "MALLOC_TRIM_THRESHOLD_": "131072",
+}
+"""As in the image: what a large batch has taken goes back to the system, instead of staying in pieces."""
+
+
 def _service(layout: Layout, service: str, replica: int, port: int, env: dict[str, str]) -> Part:
     prefix = service.upper()
     return Part(
         name=f"{service}-{replica}",
         title=f"{service} service {replica}",
         argv=[str(layout.python), "-m", f"services.{service}"],
-        env=os.environ | env | {f"{prefix}_HTTP_HOST": "127.0.0.1", f"{prefix}_HTTP_PORT": str(port)},
+        env=os.environ | ALLOCATION | env | {f"{prefix}_HTTP_HOST": "127.0.0.1", f"{prefix}_HTTP_PORT": str(port)},
         ports={port: f"{service} service {replica}, health and metrics"},
         not_ready=lambda: _not_ready(port),
         start_timeout=45,

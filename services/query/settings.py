@@ -22,9 +22,9 @@ class QuerySettings(ServiceSettings):
     """`plain` takes messages through aiormq, a frame at a time: slower, and there in case of doubt."""
     mongo_reads: ReadPath = ReadPath.FAST
     """`plain` reads by pymongo alone: slower, and there in case of doubt."""
-    batch_size: int = Field(default=1000, ge=1, le=5000)
+    batch_size: int = Field(default=1500, ge=1, le=5000)
     """Messages that a projector writes at once, at most."""
-    prefetch: int = Field(default=2000, ge=1, le=65535)
+    prefetch: int = Field(default=4500, ge=1, le=65535)
     """Messages on their way to one projector: those that it writes, those that it reads, and those that arrive."""
     max_linger_ms: float = Field(default=200.0, ge=0, le=1000)
     """How long a projector waits for more events at most, while they keep coming; read models that are asked for single

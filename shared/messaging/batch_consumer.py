@@ -14,7 +14,7 @@ from prometheus_client import Counter
 
 from shared.messaging.arrival_rate import ArrivalRate
 from shared.messaging.connection import SupervisedConnection
-from shared.messaging.envelope import Delivery
+from shared.messaging.envelope import Delivery, Receipt
 from shared.messaging.frame_channel import FrameChannel
 from shared.messaging.metrics import MessagingMetrics
 from shared.messaging.outstanding import Outstanding
@@ -92,18 +92,20 @@ class AmqpBatchConsumer:
                 continue
             if len(self._buffer) < self._max_batch and not self._ended and (seconds := self._time_to_linger()):
                 await self._wait_for_more(seconds)
-            batch = [self._buffer.popleft() for _ in range(min(self._max_batch, len(self._buffer)))]
-            if batch:
-                yield batch
+            if self._buffer:
+                yield self._next_batch()  # kept by nobody here: whoever gets it decides how long it takes memory
 
-    async def ack(self, deliveries: Sequence[Delivery]) -> None:
+    def _next_batch(self) -> list[Delivery]:
+        return [self._buffer.popleft() for _ in range(min(self._max_batch, len(self._buffer)))]
+
+    async def ack(self, deliveries: Sequence[Receipt]) -> None:
         """See BatchConsumer. Doesn't wait for the socket: an acknowledgement that gets lost means a redelivery."""
         self._settle(deliveries, self._outstanding.ack, self._metrics.acked)
 
     async def requeue(self, deliveries: Sequence[Delivery]) -> None:
         self._settle(deliveries, self._outstanding.requeue, self._metrics.requeued)
 
-    def is_current(self, delivery: Delivery) -> bool:
+    def is_current(self, delivery: Receipt) -> bool:
         return self._channel is not None and delivery.session == self._session
 
     async def stop(self) -> None:
@@ -189,7 +191,7 @@ class AmqpBatchConsumer:
                 await self._filled.wait()
 
     def _settle(
-        self, deliveries: Sequence[Delivery], frames_for: Callable[[int, Iterable[int]], bytes], counter: Counter
+        self, deliveries: Sequence[Receipt], frames_for: Callable[[int, Iterable[int]], bytes], counter: Counter
     ) -> None:
         channel = self._channel
         if channel is None or not channel.is_open:
@@ -200,6 +202,6 @@ class AmqpBatchConsumer:
             _count(counter, current)
 
 
-def _count(counter: Counter, deliveries: Iterable[Delivery]) -> None:
+def _count(counter: Counter, deliveries: Iterable[Receipt]) -> None:
     for queue, number in Tally(delivery.queue for delivery in deliveries).items():
         counter.labels(queue).inc(number)

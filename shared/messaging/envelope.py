@@ -40,26 +40,34 @@ class Envelope:
 
 
 @dataclass(slots=True, kw_only=True)
-class Delivery:
-    """A message that has arrived, and what is needed to acknowledge it.
-
-    Nobody changes one: it isn't frozen only because that makes it four times as dear to build (3.5 against 0.9 µs).
+class Receipt:
+    """What is needed to acknowledge a message: a tenth of the memory that the message takes.
 
     `session` numbers the channel that it came on: a tag is worth nothing on any other one, so acknowledging a delivery
-    of a channel that is gone is silently skipped (the broker delivers the message again). `undecodable` says why the
-    properties or headers could not be read; they are empty then. `expiration` is as sent: milliseconds as text.
-    `received_at` is when it arrived here, in seconds of time.monotonic().
+    of a channel that is gone is silently skipped (the broker delivers the message again).
     """
 
     queue: str
     session: int
     delivery_tag: int
     redelivered: bool
+    message_id: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Delivery(Receipt):
+    """A message that has arrived.
+
+    Nobody changes one: it isn't frozen only because that makes it four times as dear to build (3.5 against 0.9 µs).
+
+    `undecodable` says why the properties or headers could not be read; they are empty then. `expiration` is as sent:
+    milliseconds as text. `received_at` is when it arrived here, in seconds of time.monotonic().
+    """
+
     exchange: str
     routing_key: str
     body: bytes
     type: str | None = None
-    message_id: str | None = None
     content_type: str | None = None
     content_encoding: str | None = None
     headers: Mapping[str, Any] = field(default_factory=lambda: NO_HEADERS)
@@ -70,3 +78,13 @@ class Delivery:
     user_id: str | None = None
     undecodable: str | None = None
     received_at: float = 0.0
+
+    def receipt(self) -> Receipt:
+        """For who is done with the message itself."""
+        return Receipt(
+            queue=self.queue,
+            session=self.session,
+            delivery_tag=self.delivery_tag,
+            redelivered=self.redelivered,
+            message_id=self.message_id,
+        )

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from enum import StrEnum
 from typing import Protocol
 
-from shared.messaging.envelope import Delivery, Envelope
+from shared.messaging.envelope import Delivery, Envelope, Receipt
 
 
 class PublishFailure(StrEnum):
@@ -32,7 +32,7 @@ class BatchConsumer(Protocol):
         """
         ...
 
-    async def ack(self, deliveries: Sequence[Delivery]) -> None:
+    async def ack(self, deliveries: Sequence[Receipt]) -> None:
         """Says that these are done. One whose channel is gone is skipped: it will be delivered again."""
         ...
 
@@ -40,7 +40,7 @@ class BatchConsumer(Protocol):
         """Gives these back to their queues, to be delivered again."""
         ...
 
-    def is_current(self, delivery: Delivery) -> bool:
+    def is_current(self, delivery: Receipt) -> bool:
         """Whether the channel that it came on lives: if not, it will be delivered again and work on it is wasted."""
         ...
 

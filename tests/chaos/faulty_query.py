@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from services.query.bootstrap import Seams, bootstrap
 from services.query.projector.projector import OrderedConsumer
 from services.query.settings import QuerySettings
-from shared.messaging.envelope import Delivery
+from shared.messaging.envelope import Delivery, Receipt
 from shared.runtime.run import run_service, started
 from tests.chaos.kill_point import KillPoint
 
@@ -25,14 +25,14 @@ class FaultyConsumer:
             self._point.passed("before-write")
             yield batch
 
-    async def ack(self, deliveries: Sequence[Delivery]) -> None:
+    async def ack(self, deliveries: Sequence[Receipt]) -> None:
         self._point.passed("before-ack")
         await self._consumer.ack(deliveries)
 
     async def requeue(self, deliveries: Sequence[Delivery]) -> None:
         await self._consumer.requeue(deliveries)
 
-    def is_current(self, delivery: Delivery) -> bool:
+    def is_current(self, delivery: Receipt) -> bool:
         return self._consumer.is_current(delivery)
 
     async def stop(self) -> None:

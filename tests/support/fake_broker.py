@@ -9,7 +9,7 @@ from itertools import count
 from types import TracebackType
 from typing import Self
 
-from shared.messaging.envelope import Delivery, Envelope
+from shared.messaging.envelope import Delivery, Envelope, Receipt
 from shared.messaging.ports import PublishFailure
 from shared.messaging.topology import Topology
 
@@ -166,7 +166,7 @@ class FakeBatchConsumer:
             if batch:
                 yield batch
 
-    async def ack(self, deliveries: Sequence[Delivery]) -> None:
+    async def ack(self, deliveries: Sequence[Receipt]) -> None:
         for delivery in deliveries:
             if self.is_current(delivery):
                 self._unacked.pop(delivery.delivery_tag, None)
@@ -188,7 +188,7 @@ class FakeBatchConsumer:
                 self._broker.queues[queue].give_back(returned)
         self.fetch()
 
-    def is_current(self, delivery: Delivery) -> bool:
+    def is_current(self, delivery: Receipt) -> bool:
         return delivery.session == self._session
 
     async def stop(self) -> None:

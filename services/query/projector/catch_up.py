@@ -22,7 +22,7 @@ async def catch_up(
     """
     async with aclosing(reader.after(position)) as pages:
         async for page in pages:
-            if mine := [event for event in page.events if event.envelope.aggregatetype == aggregate_type]:
+            if mine := [event for event in page.events if event.aggregate_type == aggregate_type]:
                 await apply(mine)
             position = page.position
             await reached(position)

@@ -6,17 +6,18 @@ from dataclasses import dataclass, field
 
 from services.query.domain_event import DomainEvent
 from services.query.projector.incoming import UnreadableMessageError
-from shared.messaging.envelope import Delivery
+from shared.messaging.envelope import Delivery, Receipt
 
 
 @dataclass(eq=False, slots=True)
 class Chunk:
-    """`events` by type of aggregate, `markers` by read model, `kinds` are types of messages and how many there are.
+    """`receipts` are of all of them, in place of the messages: those take ten times the memory. `events` are by type of
+    aggregate, `markers` by read model, `kinds` are types of messages and how many there are.
 
     `waiting` are the lanes that have it in hand. When the last one has let go of it, `let_go` is called.
     """
 
-    deliveries: Sequence[Delivery]
+    receipts: Sequence[Receipt]
     events: Mapping[str, list[DomainEvent]]
     markers: Mapping[str, list[Delivery]]
     letters: Sequence[tuple[Delivery, UnreadableMessageError]]

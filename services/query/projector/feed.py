@@ -21,7 +21,7 @@ from services.query.projector.projector import OrderedConsumer
 from services.query.projector.trouble import Trouble
 from services.query.read_model import FEED
 from shared.messaging.backoff import Backoff
-from shared.messaging.envelope import Delivery
+from shared.messaging.envelope import Delivery, Receipt
 from shared.messaging.ports import Replier
 
 LOOK_SECONDS = 0.1
@@ -62,7 +62,7 @@ class Feed:
         self._nudge = nudge
         self._room = room
         self._hold_ups = HoldUps()
-        self._latest: Delivery | None = None  # None while the queue is not ours
+        self._latest: Receipt | None = None  # None while the queue is not ours
         self._arrived_at = -float("inf")
         self._held = 0
         self._let_go: list[Chunk] = []
@@ -100,7 +100,7 @@ class Feed:
         """Why none of the lanes is fed right now; None when they are."""
         return self._trouble.why_not or self._consumer.trouble
 
-    def is_current(self, delivery: Delivery) -> bool:
+    def is_current(self, delivery: Receipt) -> bool:
         return self._consumer.is_current(delivery)
 
     async def answer(self, lane: Lane, markers: Sequence[Delivery]) -> None:
@@ -124,9 +124,10 @@ class Feed:
             is_new = self._latest is None or self._latest.session != latest.session
             if is_new and not await self._begin(latest):
                 continue
-            self._latest, self._arrived_at = latest, time.monotonic()
+            self._latest, self._arrived_at = latest.receipt(), time.monotonic()
             chunk = self._chunk(deliveries)
             self._held += len(deliveries)
+            del deliveries, latest  # not before the next ones: their memory is what is to be saved
             for lane in self.lanes:
                 lane.offer(chunk)
             if not chunk.waiting:
@@ -168,13 +169,14 @@ class Feed:
                 logger.exception("a message could not be read", message_id=delivery.message_id)
                 letters.append((delivery, UnreadableMessageError("projection_failed", type(error).__name__)))
             else:
-                kind = event.envelope.aggregatetype
+                kind = event.aggregate_type
                 if kind in self._types:
                     events.setdefault(kind, []).append(event)
                 else:
                     detail = f"there are read models of {', '.join(sorted(self._types))} only"
                     letters.append((delivery, UnreadableMessageError("unexpected_aggregate", detail)))
-        return Chunk(deliveries, events, markers, letters, kinds(deliveries), self._settle_chunk)
+        receipts = [delivery.receipt() for delivery in deliveries]
+        return Chunk(receipts, events, markers, letters, kinds(deliveries), self._settle_chunk)
 
     def _settle_chunk(self, chunk: Chunk) -> None:
         self._let_go.append(chunk)
@@ -189,7 +191,7 @@ class Feed:
                 await self._settling.wait()
                 continue
             chunks, self._let_go = self._let_go, []
-            await self._acknowledge([chunk for chunk in chunks if self.is_current(chunk.deliveries[0])])
+            await self._acknowledge([chunk for chunk in chunks if self.is_current(chunk.receipts[0])])
 
     async def _acknowledge(self, chunks: Sequence[Chunk]) -> None:
         letters = [letter for chunk in chunks for letter in chunk.letters]
@@ -205,9 +207,9 @@ class Feed:
                 await self._trouble.wait_after(attempt, error)
         self._trouble.over()
         count_dead_letters(self._metrics, FEED, letters)
-        deliveries = [delivery for chunk in chunks for delivery in chunk.deliveries if self.is_current(delivery)]
-        await self._consumer.ack(deliveries)
-        self._held -= len(deliveries)
+        receipts = [receipt for chunk in chunks for receipt in chunk.receipts if self.is_current(receipt)]
+        await self._consumer.ack(receipts)
+        self._held -= len(receipts)
 
     async def _watch(self) -> None:
         while True:

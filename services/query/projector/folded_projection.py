@@ -69,12 +69,13 @@ class FoldedProjection:
 
     def read(self, delivery: Delivery) -> DomainEvent:
         event = read_event(delivery)
-        if event.envelope.aggregatetype != self._model.aggregate_type:
+        if event.aggregate_type != self._model.aggregate_type:
             raise UnreadableMessageError("unexpected_aggregate", f"{self.name} is of {self._model.aggregate_type} only")
         return event
 
     async def apply(self, messages: Sequence[DomainEvent]) -> Tally:
-        tally = await self._settle(by_aggregate(messages), self._fold_delivered)
+        # In the order of ids, what is next to each other in MongoDB's trees is written one after the other.
+        tally = await self._settle(dict(sorted(by_aggregate(messages).items())), self._fold_delivered)
         if messages:
             self._reached(max(message.position for message in messages))
         return tally

@@ -33,7 +33,7 @@ def read_event(delivery: Delivery) -> DomainEvent:
         raise UnreadableMessageError("invalid_message", "aggregateversion: must be 1 or more")
     if not 1 <= len(envelope.aggregateid) <= MAX_ID_LENGTH:
         raise UnreadableMessageError("invalid_message", f"aggregateid: must have 1 to {MAX_ID_LENGTH} characters")
-    return domain_event(envelope)
+    return domain_event(envelope).without_envelope()
 
 
 @dataclass(frozen=True, slots=True)

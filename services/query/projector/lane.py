@@ -20,7 +20,7 @@ from services.query.projector.projection import Projection
 from services.query.projector.trouble import Trouble
 from shared.messaging.arrival_rate import ArrivalRate
 from shared.messaging.backoff import Backoff
-from shared.messaging.envelope import Delivery
+from shared.messaging.envelope import Delivery, Receipt
 
 logger = structlog.stdlib.get_logger(__name__)
 
@@ -69,7 +69,7 @@ class Lane:
         is_paused: Callable[[], bool],
         metrics: QueryMetrics,
         *,
-        is_current: Callable[[Delivery], bool],
+        is_current: Callable[[Receipt], bool],
         answer: "Callable[[Lane, Sequence[Delivery]], Awaitable[None]]",
         max_batch: int,
         linger: float = 0.0,
@@ -128,7 +128,7 @@ class Lane:
             return
         if self.state in (State.LIVE, State.JOINING):
             now = time.monotonic()
-            self._arrival_rate.count(len(chunk.deliveries), now)
+            self._arrival_rate.count(len(chunk.receipts), now)
             if not self._hand:
                 self.progress_at = now
             chunk.waiting.add(self.name)
@@ -212,7 +212,7 @@ class Lane:
         """Seconds; none when a batch is full, somebody asks, or the batch before began long enough ago."""
         if self._ended or any(self.name in chunk.markers for chunk in self._hand):
             return 0.0
-        if sum(len(chunk.deliveries) for chunk in self._hand) >= self._max_batch:
+        if sum(len(chunk.receipts) for chunk in self._hand) >= self._max_batch:
             return 0.0
         now = time.monotonic()
         return self._began_at + self._arrival_rate.worth_waiting(self._linger, now) - now
@@ -224,14 +224,14 @@ class Lane:
             if count >= self._max_batch:
                 break
             chunks.append(chunk)
-            count += len(chunk.deliveries)
+            count += len(chunk.receipts)
         return chunks
 
     async def _write(self, chunks: Sequence[Chunk]) -> None:
         """Until they are written, or are no longer ours to write."""
         era, attempt = self._era, 0
         events = [event for chunk in chunks for event in chunk.events.get(self.aggregate_type, ())]
-        while self._era == era and any(self._is_current(chunk.deliveries[0]) for chunk in chunks):
+        while self._era == era and any(self._is_current(chunk.receipts[0]) for chunk in chunks):
             self._began_at = started = time.monotonic()
             try:
                 tally = await self._projection.apply(events)

@@ -37,7 +37,7 @@ class Counters:
 
     def add(self, aggregates: Iterable[FoldedAggregate]) -> None:
         for each in aggregates:
-            if each.events[-1].envelope.position <= self._until:
+            if each.events[-1].position <= self._until:
                 self._count(each.result.details, 1)
             else:
                 self._count(self._details(self._until_then(each.events)), 1)
@@ -75,14 +75,12 @@ class Counters:
         async with aclosing(reader.after(self._until)) as pages:
             async for page in pages:
                 ids.update(
-                    event.aggregate_id
-                    for event in page.events
-                    if event.envelope.aggregatetype == self._model.aggregate_type
+                    event.aggregate_id for event in page.events if event.aggregate_type == self._model.aggregate_type
                 )
         return ids
 
     def _until_then(self, events: Sequence[DomainEvent]) -> list[DomainEvent]:
-        return [event for event in events if event.envelope.position <= self._until]
+        return [event for event in events if event.position <= self._until]
 
     def _details(self, events: Sequence[DomainEvent]) -> Sequence[Detail]:
         return fold(self._model, None, events).details

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 
 from shared.messaging.batch_consumer import AmqpBatchConsumer
-from shared.messaging.envelope import Delivery
+from shared.messaging.envelope import Delivery, Receipt
 
 
 class EagerConsumer(AmqpBatchConsumer):
@@ -14,5 +14,5 @@ class EagerConsumer(AmqpBatchConsumer):
             await super().ack(batch)
             yield batch
 
-    async def ack(self, deliveries: Sequence[Delivery]) -> None:
+    async def ack(self, deliveries: Sequence[Receipt]) -> None:
         """That has happened."""

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 
 from shared.messaging.batch_consumer import AmqpBatchConsumer
-from shared.messaging.envelope import Delivery
+from shared.messaging.envelope import Delivery, Receipt
 from tests.chaos.shutdown.observations import ACKED, TAKEN, Observation
 
 
@@ -28,14 +28,15 @@ class Notes:
         file = folder / f"{time.time_ns()}-{os.getpid()}.jsonl"
         self._file = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
-    def note(self, what: str, deliveries: Iterable[Delivery]) -> None:
+    def note(self, what: str, deliveries: Iterable[Receipt]) -> None:
         at = time.time()
-        lines = [
-            Observation(at, what, each.queue, each.message_id or each.correlation_id or "", each.redelivered).line
-            for each in deliveries
-        ]
+        lines = [Observation(at, what, each.queue, _id(each), each.redelivered).line for each in deliveries]
         if lines:
             os.write(self._file, "".join(lines).encode())
+
+
+def _id(of: Receipt) -> str:
+    return of.message_id or (of.correlation_id if isinstance(of, Delivery) else None) or ""
 
 
 def observed(notes: Notes) -> type[AmqpBatchConsumer]:
@@ -45,7 +46,7 @@ def observed(notes: Notes) -> type[AmqpBatchConsumer]:
                 notes.note(TAKEN, batch)
                 yield batch
 
-        async def ack(self, deliveries: Sequence[Delivery]) -> None:
+        async def ack(self, deliveries: Sequence[Receipt]) -> None:
             notes.note(ACKED, [each for each in deliveries if self.is_current(each)])
             await super().ack(deliveries)
 

@@ -1,6 +1,8 @@
 """The feed of all folded read models: what one that it goes on without must not lose."""
 
 import asyncio
+import gc
+from collections.abc import Mapping
 
 import pytest
 from pymongo.errors import AutoReconnect
@@ -8,6 +10,7 @@ from pymongo.errors import AutoReconnect
 from services.query.bootstrap import Seams
 from services.query.mongo.collections import Collections, Database
 from services.query.settings import QuerySettings
+from shared.messaging.envelope import Delivery
 from tests.integration.query.gate import Gate
 from tests.integration.query.service_scene import World, http_get, running, settings_for
 from tests.unit.query.given_events import created, event, renamed
@@ -31,10 +34,10 @@ async def until_behind(database: Database, *, is_so: bool) -> None:
             await asyncio.sleep(0.05)
 
 
-async def all_elsewhere(world: World, database: Database) -> None:
-    """Returns when another model has everything, which takes more than there is room for in the feed."""
+async def all_elsewhere(world: World, database: Database, users: Mapping[str, int] = SIGNED_UP) -> None:
+    """Returns when another model has everything (of `SIGNED_UP`, more than there is room for in the feed)."""
     async with asyncio.timeout(40):
-        while await Collections(database).live("user_directory").count_documents({}) < len(SIGNED_UP):
+        while await Collections(database).live("user_directory").count_documents({}) < len(users):
             await asyncio.sleep(0.05)
 
 
@@ -143,3 +146,19 @@ async def test_a_model_that_catches_up_says_so_and_is_no_trouble(
         )
         gate.open.set()
         await world.wait_for_users(SIGNED_UP)
+
+
+async def test_a_message_takes_no_memory_any_more_while_its_event_waits(
+    world: World, settings: QuerySettings, database: Database
+) -> None:
+    """It would be as much again as the event does, for all that a read model has in hand."""
+    gate = Gate(only="users")
+    gate.open.clear()
+    async with running(settings, Seams(projection=gate.put_before)):
+        users = {f"u{number}": 1 for number in range(10)}
+        await world.emit([created(user) for user in users])
+        await all_elsewhere(world, database, users)
+        gc.collect()
+        assert [each for each in gc.get_objects() if isinstance(each, Delivery) and each.type == "UserCreated"] == []
+        gate.open.set()
+        await world.wait_for_users(users)

@@ -12,7 +12,7 @@ from services.query.read_model import Document
 from services.query.service import QueryService
 from services.query.settings import QuerySettings
 from shared.contracts.outcome import Rejected, RejectionError
-from shared.messaging.envelope import Delivery, Envelope
+from shared.messaging.envelope import Envelope, Receipt
 from shared.messaging.opening import open_connection
 from tests.integration.query.service_scene import World, http_get, running
 from tests.unit.query.given_events import command_id, created, deactivated, event, renamed
@@ -149,7 +149,7 @@ async def test_nothing_is_acknowledged_before_it_is_written(world: World, settin
     died = asyncio.Event()
 
     def dying(consumer: OrderedConsumer) -> OrderedConsumer:
-        async def ack(deliveries: Sequence[Delivery]) -> None:
+        async def ack(deliveries: Sequence[Receipt]) -> None:
             died.set()
 
         consumer.ack = ack  # type: ignore[method-assign]

@@ -18,6 +18,14 @@ def test_an_event_is_read_with_its_data() -> None:
     assert event.data == UserCreated(user_id="alice", name="Alice", email="alice@Example.com")
 
 
+def test_an_event_that_was_read_does_not_hold_its_envelope() -> None:
+    """Which takes as much memory as the rest of it, while thousands wait."""
+    event = read_event(delivery(created("alice")))
+
+    assert event == created("alice")
+    assert not hasattr(event, "envelope")
+
+
 def test_what_a_newer_service_added_is_ignored() -> None:
     newer = {**PLAIN, "tenant": "x", "data": {**PLAIN["data"], "nickname": "Al"}}
 

@@ -66,9 +66,9 @@ class Scene:
     def offer(self, *user_ids: str, marker: bool = False) -> None:
         events = [created(user_id) for user_id in user_ids]
         asked = [delivery({}, type="marker")] if marker else []
-        deliveries = [delivery({}, type="UserCreated") for _ in events] + asked
+        receipts = [each.receipt() for each in [*(delivery({}, type="UserCreated") for _ in events), *asked]]
         chunk = Chunk(
-            deliveries,
+            receipts,
             {"user": events} if events else {},
             {"users": asked} if marker else {},
             [],

@@ -17,7 +17,7 @@ LARGEST_VERSION = 2**63 - 1
 def record(message: DomainEvent | TimedOutcome) -> Document | None:
     """None for an event that no command caused, an outcome of a message without an id, and a version that can't be."""
     if isinstance(message, DomainEvent):
-        command_id = message.envelope.causationid
+        command_id = message.causation_id
         if command_id is None or message.version > LARGEST_VERSION:
             return None
         return {

@@ -15,17 +15,16 @@ from shared.contracts.events import UserCreated, UserDeactivated, UserEmailUpdat
 
 def entries(_document: Document | None, event: DomainEvent) -> Sequence[Entry]:
     """One for each event; what one of an unknown type changed is not told."""
-    envelope = event.envelope
     return [
         Entry(
             {
                 "_id": key(event.aggregate_id, event.version),
-                "event_id": str(envelope.id),
+                "event_id": str(event.id),
                 "type": event.type,
                 "time": event.time,
-                "actor": envelope.actor,
-                "causation_id": None if envelope.causationid is None else str(envelope.causationid),
-                "correlation_id": envelope.correlationid,
+                "actor": event.actor,
+                "causation_id": None if event.causation_id is None else str(event.causation_id),
+                "correlation_id": event.correlation_id,
                 "changes": [change for change in changes(event.data) if change["from"] != change["to"]],
             }
         )
