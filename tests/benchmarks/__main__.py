@@ -17,6 +17,7 @@ from deploy.native.stack import NativeStack
 from tests.benchmarks.duration import expected_seconds, in_words, left_seconds
 from tests.benchmarks.figures import lines, unmeasured
 from tests.benchmarks.peer_environment import peers_python
+from tests.benchmarks.readme import put
 from tests.benchmarks.report import as_json, details, draw, table, write
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.sections.drains import drains
@@ -63,8 +64,10 @@ def main() -> int:
     picture = file.with_suffix(".png")
     draw(python, file, picture)
     if given.keep:
-        write(KEPT, as_json(done.samples, done.notes, scale, command))
+        results = as_json(done.samples, done.notes, scale, command)
+        write(KEPT, results)
         shutil.copy(picture, KEPT)
+        put(ROOT / "README.md", results)
     _show(done, [file, picture])
     missing = unmeasured(done.samples, chosen)
     for name in missing:
@@ -120,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="", help=f"comma-separated: {', '.join(SECTIONS)}")
     parser.add_argument("--scale", type=float, default=1.0, help="a part of everything, to see whether it works")
-    parser.add_argument("--keep", action="store_true", help="also into tests/benchmarks/results, for the README")
+    parser.add_argument("--keep", action="store_true", help="also into tests/benchmarks/results and the README")
     return parser
 
 

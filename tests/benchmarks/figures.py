@@ -68,7 +68,7 @@ def _visible(rate: int, at_most: float, aim: float) -> Figure:
 
 def _rss(service: str) -> Figure:
     values = itself(f"memory.large.{service}_mb")
-    meaning = f"resident memory of {service} at the end of the large drain, MB"
+    meaning = f"resident memory of {service} at the end of 200,000, MB"
     return Figure(f"rss_{service}_mb", meaning, 110, 80, values, ("memory",), less_is_better=True)
 
 
@@ -122,7 +122,7 @@ FIGURES: Sequence[Figure] = (
     _visible(2000, 2, 1.2),
     Figure(
         "drain_200k_vs_20k",
-        "rate of the large drain ÷ of the small",
+        "rate of a drain of 200,000 ÷ of 20,000",
         0.9,
         1.0,
         ratio("memory.large.rate", "memory.small.rate"),
@@ -130,7 +130,7 @@ FIGURES: Sequence[Figure] = (
     ),
     Figure(
         "drain_1m_users_vs_10k",
-        "rate with many users ÷ with few",
+        "rate with 1,000,000 users ÷ with 10,000",
         0.85,
         1.0,
         ratio("growth.many.rate", "growth.few.rate"),
