@@ -93,7 +93,7 @@ class AmqpBatchConsumer:
             if len(self._buffer) < self._max_batch and not self._ended and (seconds := self._time_to_linger()):
                 await self._wait_for_more(seconds)
             if self._buffer:
-                yield self._next_batch()  # kept by nobody here: whoever gets it decides how long it takes memory
+                yield self._next_batch()  # in no variable here, which would hold it until the next one
 
     def _next_batch(self) -> list[Delivery]:
         return [self._buffer.popleft() for _ in range(min(self._max_batch, len(self._buffer)))]

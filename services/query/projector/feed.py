@@ -127,7 +127,7 @@ class Feed:
             self._latest, self._arrived_at = latest.receipt(), time.monotonic()
             chunk = self._chunk(deliveries)
             self._held += len(deliveries)
-            del deliveries, latest  # not before the next ones: their memory is what is to be saved
+            del deliveries, latest  # or all of these messages would be held until the next ones come
             for lane in self.lanes:
                 lane.offer(chunk)
             if not chunk.waiting:
