@@ -41,7 +41,7 @@ class Envelope:
 
 @dataclass(slots=True, kw_only=True)
 class Receipt:
-    """What is needed to acknowledge a message: a tenth of the memory that the message takes.
+    """What is needed to acknowledge a message and to say which it was: a tenth of the memory that the message takes.
 
     `session` numbers the channel that it came on: a tag is worth nothing on any other one, so acknowledging a delivery
     of a channel that is gone is silently skipped (the broker delivers the message again).

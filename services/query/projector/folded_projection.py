@@ -74,7 +74,7 @@ class FoldedProjection:
         return event
 
     async def apply(self, messages: Sequence[DomainEvent]) -> Tally:
-        # In the order of ids, what is next to each other in MongoDB's trees is written one after the other.
+        # In the order of ids: what is next to each other in MongoDB's trees is written one after the other.
         tally = await self._settle(dict(sorted(by_aggregate(messages).items())), self._fold_delivered)
         if messages:
             self._reached(max(message.position for message in messages))
