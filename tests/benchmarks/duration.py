@@ -53,7 +53,7 @@ def _memory(scale: Scale, _round: int) -> float:
 def _growth(scale: Scale, round_: int) -> float:
     preload = 2 * scale.few_users + (scale.many_users if round_ == 0 else 0)
     read = 2 * (scale.few_users + scale.many_users) / READ
-    return 12 * START + preload / PRELOAD + read + 4 * (scale.commands / OURS + scale.commands / LOAD)
+    return 16 * START + preload / PRELOAD + read + 8 * (scale.commands / OURS + scale.commands / LOAD)
 
 
 SECONDS: Mapping[str, Callable[[Scale, int], float]] = {

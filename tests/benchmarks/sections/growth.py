@@ -1,6 +1,7 @@
 """Drains of creates and updates mixed, with few users there before and with many."""
 
 import asyncio
+from dataclasses import dataclass
 from random import Random
 
 from tests.benchmarks.commands import Command, creates, update_of
@@ -14,7 +15,9 @@ async def growth(session: Session) -> None:
 
     The many are made once, in databases of their own, and stay for all rounds. Before each drain mongod is started
     again, and all that is there is read into the servers' caches: what was inserted a moment ago lies in its cache in
-    another shape than what has been there for long, and other sections have pushed out some of it.
+    another shape than what has been there for long, and other sections have pushed out some of it. Then updates of
+    other users warm up: PostgreSQL writes each page that is changed for the first time after a checkpoint as a whole
+    into its log, once in a quarter of an hour; right after one that would be with nearly every command.
     """
     names = ["few", "many"] if session.round % 2 == 0 else ["many", "few"]
     for turn, order in enumerate((names, names[::-1])):
@@ -26,8 +29,9 @@ async def _drain(session: Session, name: str, number: int) -> None:
     """`number` counts those of that name."""
     system = {"few": session.ours, "many": session.ours_with_many}[name]
     users = {"few": session.scale.few_users, "many": session.scale.many_users}[name]
+    work = mixed(session.scale.commands, users, number, session.label(f"{name}{number}"))
     await session.quiet()
-    if name == "few" or number == 0:
+    if work.anew:
         session.reporter.step(f"preloading {users} users")
         await system.reset()
         await preload(system, users, session.reporter.step)
@@ -36,8 +40,8 @@ async def _drain(session: Session, name: str, number: int) -> None:
     await asyncio.to_thread(session.servers.stop, ["mongo"])
     await asyncio.to_thread(session.servers.start, "mongo")
     await system.stores.warm()
-    commands = mixed(session.scale.commands, users, number, session.label(f"{name}{number}"))
-    done = await drain(system, commands, session.reporter.step)
+    await drain(system, work.warm_up, session.reporter.step)
+    done = await drain(system, work.measured, session.reporter.step)
     session.add(f"growth.{name}.rate", done.rate)
     for process, cpu_ms in done.cpu_ms.items():
         session.add(f"growth.{name}.cpu_ms.{process}", cpu_ms)
@@ -45,16 +49,33 @@ async def _drain(session: Session, name: str, number: int) -> None:
     await system.stop()
 
 
-def mixed(count: int, users: int, number: int, label: str) -> list[Command]:
-    """One create, one update of a user who was there before and stands at version 1, and so on.
+@dataclass(frozen=True)
+class Mixed:
+    """`anew`: all users have been updated by now, and are to be made anew."""
 
-    Each `number` takes other users: those who are made once are not made anew.
+    anew: bool
+    warm_up: list[Command]
+    measured: list[Command]
+
+
+def mixed(count: int, users: int, number: int, label: str) -> Mixed:
+    """To be measured: one create, one update of a user who was there before, and so on. To warm up: updates alone, so
+    that users are as many as before.
+
+    Each `number` takes other users, and its warm-up others again. Where there are too few for that all are updated
+    twice first.
     """
     numbers = list(range(users))
     Random("growth").shuffle(numbers)
     half = min(count // 2, users)
-    start = number * half if (number + 1) * half <= users else 0
+    rounds = users // (3 * half)
+    if rounds:
+        start = number % rounds * 3 * half
+        updated = [update_of(user_id(one), 1) for one in numbers[start : start + half]]
+        warm_up = [update_of(user_id(one), 1) for one in numbers[start + half : start + 3 * half]]
+    else:
+        updated = [update_of(user_id(one), 3) for one in numbers[:half]]
+        warm_up = [update_of(user_id(one), version) for version in (1, 2) for one in numbers[:half]]
     new = creates(count - half, label)
-    changed = [update_of(user_id(number), 1) for number in numbers[start : start + half]]
-    together = [each for pair in zip(new, changed, strict=False) for each in pair]
-    return together + new[half:]
+    together = [each for pair in zip(new, updated, strict=False) for each in pair]
+    return Mixed(number % max(1, rounds) == 0, warm_up, together + new[half:])
