@@ -48,6 +48,7 @@ async def _load(
     ask: Callable[[Command], Awaitable[None]] | None = None,
 ) -> None:
     await system.reset()
+    await system.stores.settle()  # what drains have left to be written is not this load's
     await system.start_queries()
     await system.start_commands()
     for rate in rates:
