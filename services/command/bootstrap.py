@@ -34,6 +34,7 @@ from services.command.postgres.schema_check import check_schema
 from services.command.postgres.users import UserStore
 from services.command.settings import CommandSettings
 from shared.contracts.commands import CreateUser, DeactivateUser, ReactivateUser, RenameUser, UpdateUserEmail
+from shared.messaging.arrival_rate import ArrivalRate
 from shared.messaging.batch_consumer import AmqpBatchConsumer
 from shared.messaging.connection import SupervisedConnection
 from shared.messaging.metrics import MessagingMetrics
@@ -47,6 +48,8 @@ from shared.runtime.metrics import new_registry
 
 DEAD_LETTER_BATCH = 100
 REQUEST_PREFETCH = 32
+COMMANDS_BUSY = 2000.0
+"""Commands a second from which on batches gather as long as they may; with half as many, for seven tenths of that."""
 
 
 def command_bus() -> CommandBus:
@@ -145,6 +148,7 @@ async def bootstrap(
                 prefetch=prefetch,
                 max_batch=max_batch,
                 linger=settings.batch_linger,
+                arrivals=ArrivalRate(busy=COMMANDS_BUSY, power=0.5),
                 rest=settings.batch_linger / 2,
                 metrics=messaging,
             )

@@ -30,10 +30,10 @@ class AmqpBatchConsumer:
     `async with AmqpBatchConsumer(connection, ["queries"]) as consumer: async for batch in consumer.batches(): …`
 
     `prefetch` messages per queue at most are unacknowledged, which bounds memory. `linger` (seconds) is how long a
-    batch waits for more after its first message while many arrive; the fewer, the shorter, and not at all when none is
-    to be expected. Consumers that get lost are made again (see QueueConsumers). Leaving the context closes the channel:
-    what is not acknowledged by then is given back, in order. `rest` (seconds) is for how long nothing is read while
-    many arrive one by one; it concerns all consumers of the connection.
+    batch waits for more after its first message while many arrive; the fewer, the shorter (as `arrivals` has it), and
+    not at all when none is to be expected. Consumers that get lost are made again (see QueueConsumers). Leaving the
+    context closes the channel: what is not acknowledged by then is given back, in order. `rest` (seconds) is for how
+    long nothing is read while many arrive one by one; it concerns all consumers of the connection.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class AmqpBatchConsumer:
         prefetch: int = 500,
         max_batch: int = 500,
         linger: float = 0.005,
+        arrivals: ArrivalRate | None = None,
         rest: float = 0.0,
         check_every: float = 5.0,
         metrics: MessagingMetrics | None = None,
@@ -66,7 +67,7 @@ class AmqpBatchConsumer:
         self._channel: FrameChannel | None = None  # of this session
         self._outstanding = Outstanding()
         self._buffer: deque[Delivery] = deque()
-        self._arrival_rate = ArrivalRate()
+        self._arrival_rate = arrivals or ArrivalRate()
         self._arrived = asyncio.Event()
         self._filled = asyncio.Event()
         self._ended = False
