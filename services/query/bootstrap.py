@@ -86,7 +86,6 @@ from shared.contracts.queries import (
     RenewSubscription,
     SearchUsers,
 )
-from shared.messaging.arrival_rate import ArrivalRate
 from shared.messaging.batch_consumer import AmqpBatchConsumer
 from shared.messaging.connection import SupervisedConnection
 from shared.messaging.metrics import MessagingMetrics
@@ -105,9 +104,6 @@ PROJECTION_QUEUES: Final = projection_queues(READ_MODELS)
 """What the broker's set-up job has to declare for them."""
 RECORDED_AT_ONCE: Final = 8
 """Messages of a recorded model without an acknowledgement: each tells of up to 500 commands."""
-RECORDED_BUSY: Final = 30.0
-"""Messages a second of a recorded model from which on they are worth waiting for: far more commands stand behind them.
-"""
 CONTROLS_AT_ONCE: Final = 4
 """Of an operator's requests: few, so that those of one operator are shared among processes and disturb no reader."""
 
@@ -264,24 +260,20 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
 
         most_linger = settings.max_linger_ms / 1000
 
-        def new_consumer(
-            queue: str, linger: float, prefetch: int, arrivals: ArrivalRate | None = None
-        ) -> AmqpBatchConsumer:
+        def new_consumer(queue: str, linger: float, prefetch: int) -> AmqpBatchConsumer:
             return AmqpBatchConsumer(
                 events,
                 [queue],
                 prefetch=prefetch,
                 max_batch=min(settings.batch_size, prefetch),
                 linger=min(linger, most_linger),
-                arrivals=arrivals,
                 metrics=traffic,
             )
 
         @asynccontextmanager
         async def new_projector(live: LiveModel) -> AsyncIterator[Projector[Any]]:
             queue, prefetch = queue_of(live.model), min(settings.prefetch, RECORDED_AT_ONCE)
-            arrivals = ArrivalRate(busy=RECORDED_BUSY)
-            async with new_consumer(queue, live.model.linger_seconds, prefetch, arrivals) as consumer:
+            async with new_consumer(queue, live.model.linger_seconds, prefetch) as consumer:
                 yield Projector(
                     seams.projection(live.projection),
                     seams.consumer(consumer),

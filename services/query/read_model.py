@@ -82,13 +82,13 @@ class RecordedModel:
 
     `record` gives the document of an event or an outcome, or None where there is nothing to record. `supersedes` gives
     the condition under which a document takes the place of the one that stands there already (None: never).
-    `linger_seconds` is how long a batch waits for more to come, where many do.
+    `linger_seconds` is how long a batch waits for more to come, where more is to be expected.
     """
 
     name: str
     record: Callable[["DomainEvent | TimedOutcome"], Document | None]
     supersedes: Callable[[Document], Mapping[str, Any] | None]
-    linger_seconds: float = 0.1
+    linger_seconds: float = 0.03
     indexes: Sequence[IndexModel] = ()
     sources: Sources = ((OUTCOMES, "#"),)
     retired_sources: Sources = ()

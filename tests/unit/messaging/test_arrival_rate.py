@@ -37,16 +37,6 @@ def test_the_faster_they_come_the_longer_one_waits_up_to_a_limit() -> None:
     assert few.worth_waiting(0.1, 7.0) < 0.001
 
 
-def test_what_is_worth_more_is_waited_for_sooner() -> None:
-    ordinary, dear = ArrivalRate(), ArrivalRate(busy=30.0)
-    for arrivals in (ordinary, dear):
-        for number in range(30):
-            arrivals.count(1, number / 30)
-
-    assert ordinary.worth_waiting(0.1, 1.0) < 0.01
-    assert dear.worth_waiting(0.1, 1.0) > 0.08
-
-
 def test_waiting_may_grow_more_gently_than_the_rate() -> None:
     arrivals = ArrivalRate(busy=200.0, power=0.5)
     for number in range(50):
