@@ -38,9 +38,9 @@ ABSOLUTE: Sequence[tuple[str, Sequence[tuple[str, str]]]] = (
         [("with 10,000 users", "growth.few.rate"), ("with 1,000,000", "growth.many.rate")],
     ),
     (
-        "resident memory after 20,000 and after 200,000 commands, MB (at most 10 more are allowed)",
+        "resident memory after so many commands, MB (10 more are allowed after 200,000)",
         [
-            (f"{service} {size}", f"memory.{name}.{service}_mb")
+            (f"{service} after {size}:", f"memory.{name}.{service}_mb")
             for service in ("command", "query")
             for size, name in (("20,000", "small"), ("200,000", "large"))
         ],

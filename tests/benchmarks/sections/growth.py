@@ -15,9 +15,10 @@ async def growth(session: Session) -> None:
 
     The many are made once, in databases of their own, and stay for all rounds. Before each drain mongod is started
     again, and all that is there is read into the servers' caches: what was inserted a moment ago lies in its cache in
-    another shape than what has been there for long, and other sections have pushed out some of it. Then updates of
-    other users warm up: PostgreSQL writes each page that is changed for the first time after a checkpoint as a whole
-    into its log, once in a quarter of an hour; right after one that would be with nearly every command.
+    another shape than what has been there for long, and other sections have pushed out some of it. Then updates
+    warm up, of others among many users, of all among few: PostgreSQL writes each page that is changed for the first
+    time after a checkpoint as a whole into its log, once in a quarter of an hour; right after one that would be with
+    nearly every command.
     """
     names = ["few", "many"] if session.round % 2 == 0 else ["many", "few"]
     for turn, order in enumerate((names, names[::-1])):
@@ -68,9 +69,9 @@ def mixed(count: int, users: int, number: int, label: str) -> Mixed:
     numbers = list(range(users))
     Random("growth").shuffle(numbers)
     half = min(count // 2, users)
-    rounds = users // (3 * half)
-    if rounds:
-        start = number % rounds * 3 * half
+    shares = users // (3 * half)
+    if shares:
+        start = number % shares * 3 * half
         updated = [update_of(user_id(one), 1) for one in numbers[start : start + half]]
         warm_up = [update_of(user_id(one), 1) for one in numbers[start + half : start + 3 * half]]
     else:
@@ -78,4 +79,4 @@ def mixed(count: int, users: int, number: int, label: str) -> Mixed:
         warm_up = [update_of(user_id(one), version) for version in (1, 2) for one in numbers[:half]]
     new = creates(count - half, label)
     together = [each for pair in zip(new, updated, strict=False) for each in pair]
-    return Mixed(number % max(1, rounds) == 0, warm_up, together + new[half:])
+    return Mixed(number % max(1, shares) == 0, warm_up, together + new[half:])
