@@ -32,6 +32,7 @@ from services.query.projector.dead_letters import DeadLetters
 from services.query.projector.event_log import EventLog, RpcEventLog
 from services.query.projector.feed import Feed
 from services.query.projector.folded_projection import FoldedProjection
+from services.query.projector.incoming import number_of_outcomes
 from services.query.projector.lane import Lane
 from services.query.projector.log_reader import RpcLogReader
 from services.query.projector.marker import marker, marker_for
@@ -39,6 +40,7 @@ from services.query.projector.pausable_projector import PausableProjector
 from services.query.projector.projection import Projection
 from services.query.projector.projector import OrderedConsumer, Projector
 from services.query.projector.reached_positions import ReachedPositions
+from services.query.projector.turns import Turns
 from services.query.query_bus import QueryBus
 from services.query.read_model import FEED, Document, FoldedModel, ReadModel, projection_queues, queue_of
 from services.query.read_models.command_status import COMMAND_STATUS
@@ -86,6 +88,7 @@ from shared.contracts.queries import (
     RenewSubscription,
     SearchUsers,
 )
+from shared.messaging.arrival_rate import ArrivalRate
 from shared.messaging.batch_consumer import AmqpBatchConsumer
 from shared.messaging.connection import SupervisedConnection
 from shared.messaging.metrics import MessagingMetrics
@@ -104,6 +107,8 @@ PROJECTION_QUEUES: Final = projection_queues(READ_MODELS)
 """What the broker's set-up job has to declare for them."""
 RECORDED_AT_ONCE: Final = 8
 """Messages of a recorded model without an acknowledgement: each tells of up to 500 commands."""
+OUTCOMES_BUSY: Final = 2000.0
+"""Outcomes a second from which on they gather as long as they may. A message tells of a whole batch of commands."""
 CONTROLS_AT_ONCE: Final = 4
 """Of an operator's requests: few, so that those of one operator are shared among processes and disturb no reader."""
 
@@ -260,7 +265,7 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
 
         most_linger = settings.max_linger_ms / 1000
 
-        def new_consumer(queue: str, linger: float, prefetch: int) -> AmqpBatchConsumer:
+        def new_consumer(queue: str, linger: float, prefetch: int, **gathering: Any) -> AmqpBatchConsumer:
             return AmqpBatchConsumer(
                 events,
                 [queue],
@@ -268,12 +273,14 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
                 max_batch=min(settings.batch_size, prefetch),
                 linger=min(linger, most_linger),
                 metrics=traffic,
+                **gathering,
             )
 
         @asynccontextmanager
         async def new_projector(live: LiveModel) -> AsyncIterator[Projector[Any]]:
             queue, prefetch = queue_of(live.model), min(settings.prefetch, RECORDED_AT_ONCE)
-            async with new_consumer(queue, live.model.linger_seconds, prefetch) as consumer:
+            gathering = {"arrivals": ArrivalRate(OUTCOMES_BUSY), "weigh": number_of_outcomes}
+            async with new_consumer(queue, live.model.linger_seconds, prefetch, **gathering) as consumer:
                 yield Projector(
                     seams.projection(live.projection),
                     seams.consumer(consumer),
@@ -297,6 +304,8 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
         feeding = await enter(new_consumer(projection_queue(FEED), 0.0, settings.prefetch))
         reader = RpcLogReader(rpc, timeout=settings.event_log_timeout_seconds)
 
+        turns = Turns()
+
         def lanes(feed: Feed) -> Sequence[Lane]:
             return [
                 Lane(
@@ -310,6 +319,7 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
                     answer=feed.answer,
                     max_batch=settings.batch_size,
                     linger=min(live.model.linger_seconds, most_linger),
+                    turns=turns if live.model.takes_turns else None,
                 )
                 for live in models.all
                 if isinstance(live, LiveFoldedModel)

@@ -59,7 +59,7 @@ class FoldedModel:
 
     `linger_seconds` is how far apart batches begin while many events come: the more go together, the less each costs.
     The fewer come, the less they wait, and after a pause for nothing. Different times keep models from writing all at
-    once.
+    once. One that `takes_turns` also lets others that do so finish what they write: it is less urgent than the rest.
     """
 
     name: str
@@ -69,6 +69,7 @@ class FoldedModel:
     entries_by: str | None = None
     followed: bool = False
     linger_seconds: float = 0.1
+    takes_turns: bool = True
     indexes: Sequence[IndexModel] = ()
 
     @property

@@ -31,9 +31,10 @@ class AmqpBatchConsumer:
 
     `prefetch` messages per queue at most are unacknowledged, which bounds memory. `linger` (seconds) is how long a
     batch waits for more after its first message while many arrive; the fewer, the shorter (as `arrivals` has it), and
-    not at all when none is to be expected. Consumers that get lost are made again (see QueueConsumers). Leaving the
-    context closes the channel: what is not acknowledged by then is given back, in order. `rest` (seconds) is for how
-    long nothing is read while many arrive one by one; it concerns all consumers of the connection.
+    not at all when none is to be expected. `weigh` says for how many a message counts in that. Consumers that get lost
+    are made again (see QueueConsumers). Leaving the context closes the channel: what is not acknowledged by then is
+    given back, in order. `rest` (seconds) is for how long nothing is read while many arrive one by one; it concerns all
+    consumers of the connection.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class AmqpBatchConsumer:
         max_batch: int = 500,
         linger: float = 0.005,
         arrivals: ArrivalRate | None = None,
+        weigh: Callable[[Delivery], int] = lambda _: 1,
         rest: float = 0.0,
         check_every: float = 5.0,
         metrics: MessagingMetrics | None = None,
@@ -68,6 +70,7 @@ class AmqpBatchConsumer:
         self._outstanding = Outstanding()
         self._buffer: deque[Delivery] = deque()
         self._arrival_rate = arrivals or ArrivalRate()
+        self._weigh = weigh
         self._arrived = asyncio.Event()
         self._filled = asyncio.Event()
         self._ended = False
@@ -138,7 +141,7 @@ class AmqpBatchConsumer:
         if self._halted:
             return
         if self._linger or self._rest:
-            self._count_arrivals(len(deliveries))
+            self._count_arrivals(sum(map(self._weigh, deliveries)))
         self._outstanding.add(*[delivery.delivery_tag for delivery in deliveries])
         self._buffer.extend(deliveries)
         _count(self._metrics.consumed, deliveries)

@@ -8,7 +8,7 @@ https://github.com/giltene/wrk2).
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-PAUSE_SECONDS = 0.002
+PAUSE_SECONDS = 0.005
 
 
 def due_times(begin: float, rate: float, count: int) -> list[float]:
@@ -29,7 +29,7 @@ async def send_on_schedule(
 ) -> None:
     """Writes what has become due, together, and nothing before its time.
 
-    It looks every two milliseconds at most: to wake up for each message would cost a tenth of a core that the measured
+    It looks every five milliseconds at most: to wake up for each message would cost a tenth of a core that the measured
     system lacks. What it is late by counts against the system.
     """
     sent = 0

@@ -15,6 +15,8 @@ from shared.messaging.envelope import Delivery
 T = TypeVar("T")
 
 MAX_ID_LENGTH = 64
+OUTCOME_BYTES = 200
+"""What an outcome takes in a message, roughly."""
 
 
 class UnreadableMessageError(Exception):
@@ -56,6 +58,11 @@ def read_event_or_outcomes(delivery: Delivery) -> Told:
         return Told([TimedOutcome(_parse(OUTCOME.validate_json, delivery), delivery.timestamp)], None)
     event = read_event(delivery)
     return Told([event], event.position)
+
+
+def number_of_outcomes(delivery: Delivery) -> int:
+    """Roughly, and without reading the message."""
+    return max(1, len(delivery.body) // OUTCOME_BYTES)
 
 
 def _parse(parse: Callable[[bytes], T], delivery: Delivery) -> T:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from enum import Enum, auto
 
 import structlog
@@ -18,6 +18,7 @@ from services.query.projector.counting import count_batch, count_results
 from services.query.projector.log_reader import LogReader
 from services.query.projector.projection import Projection
 from services.query.projector.trouble import Trouble
+from services.query.projector.turns import Turns
 from shared.messaging.arrival_rate import ArrivalRate
 from shared.messaging.backoff import Backoff
 from shared.messaging.envelope import Delivery, Receipt
@@ -57,7 +58,8 @@ class Lane:
     from the log. To come back it first takes what comes from now on into its hands, then reads the log up to an event
     that came before that, and only then takes its mark back. Whatever it gets twice is dropped by its version.
 
-    `answer` is given markers once all that was in the queue before them is applied.
+    `answer` is given markers once all that was in the queue before them is applied. With `turns` it lets others write
+    first, unless its batch is full or somebody asks.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Lane:
         answer: "Callable[[Lane, Sequence[Delivery]], Awaitable[None]]",
         max_batch: int,
         linger: float = 0.0,
+        turns: Turns | None = None,
         backoff: Backoff | None = None,
     ) -> None:
         self.name = projection.name
@@ -90,6 +93,7 @@ class Lane:
         self._answer = answer
         self._max_batch = max_batch
         self._linger = linger
+        self._turns = turns
         self._arrival_rate = ArrivalRate()
         self._began_at = -float("inf")
         self._hand: deque[Chunk] = deque()
@@ -195,7 +199,7 @@ class Lane:
                 if (wait := self._time_to_linger()) > 0:
                     await self._wait_for_change(wait)
                 else:
-                    await self._write(self._next_chunks())
+                    await self._write_in_turn()
             elif self._ended:
                 return
             elif self.state is State.BEHIND and not self.is_paused():
@@ -209,13 +213,22 @@ class Lane:
                 await self._changed.wait()
 
     def _time_to_linger(self) -> float:
-        """Seconds; none when a batch is full, somebody asks, or the batch before began long enough ago."""
-        if self._ended or any(self.name in chunk.markers for chunk in self._hand):
-            return 0.0
-        if sum(len(chunk.receipts) for chunk in self._hand) >= self._max_batch:
+        """Seconds; none when the batch before began long enough ago."""
+        if self._is_pressing():
             return 0.0
         now = time.monotonic()
         return self._began_at + self._arrival_rate.worth_waiting(self._linger, now) - now
+
+    def _is_pressing(self) -> bool:
+        """Whether a batch is full, somebody asks, or nothing more will come."""
+        if self._ended or any(self.name in chunk.markers for chunk in self._hand):
+            return True
+        return sum(len(chunk.receipts) for chunk in self._hand) >= self._max_batch
+
+    async def _write_in_turn(self) -> None:
+        async with nullcontext() if self._turns is None or self._is_pressing() else self._turns.taken():
+            if self.state is State.LIVE and self._hand:
+                await self._write(self._next_chunks())
 
     def _next_chunks(self) -> list[Chunk]:
         chunks: list[Chunk] = []

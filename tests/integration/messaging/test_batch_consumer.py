@@ -2,6 +2,8 @@
 
 import asyncio
 from dataclasses import replace
+from time import monotonic
+from typing import Any
 
 import pytest
 
@@ -55,6 +57,16 @@ async def test_who_gets_little_does_not_linger(rabbit: RabbitStage, monkeypatch:
         await publisher.publish(messages(300))
         await take(consumer, 300)
         assert lingered > 0
+
+
+async def test_one_message_that_counts_for_many_lets_its_batch_linger(rabbit: RabbitStage) -> None:
+    await rabbit.declare_queue("q")
+    options: dict[str, Any] = {"linger": 0.2, "weigh": lambda delivery: len(delivery.body)}
+    async with rabbit.publisher() as publisher, rabbit.consumer(["q"], **options) as consumer:
+        started = monotonic()
+        await publisher.publish([replace(message(0), body=b"x" * 5000)])
+        await take(consumer, 1)
+        assert monotonic() - started >= 0.2
 
 
 async def test_a_full_batch_does_not_linger(stage: Stage) -> None:

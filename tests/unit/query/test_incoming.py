@@ -1,11 +1,20 @@
 import json
+from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from services.query.projector.incoming import UnreadableMessageError, read_event, read_event_or_outcomes
+from services.query.projector.incoming import (
+    UnreadableMessageError,
+    number_of_outcomes,
+    read_event,
+    read_event_or_outcomes,
+)
 from services.query.read_model import TimedOutcome
+from shared.contracts.consistency_token import consistency_token
 from shared.contracts.events import UserCreated
+from shared.contracts.outcome import accepted_json, outcomes_json
 from tests.unit.query.given_events import NOON, created, delivery, envelope
 
 PLAIN = json.loads(envelope("UserCreated", "alice", 1, name="Alice", email="a@example.com").model_dump_json())
@@ -126,3 +135,11 @@ def test_the_reason_names_the_field_and_not_its_value() -> None:
         read_event(delivery({**PLAIN, "aggregateversion": "alice@example.com"}))
 
     assert "alice@example.com" not in str(refused.value)
+
+
+@pytest.mark.parametrize("number", [1, 2, 30, 500])
+def test_how_many_outcomes_a_message_tells_of_shows_roughly_in_its_size(number: int) -> None:
+    outcomes = [accepted_json(uuid4(), str(uuid4()), 1, consistency_token("user", str(uuid4()), 1))] * number
+    message = replace(delivery({}), body=outcomes_json("2026-11-30T12:00:00.000Z", 7, outcomes).encode())
+
+    assert 0.7 * number <= number_of_outcomes(message) <= 1.3 * number

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import cast
 
 from services.query.domain_event import DomainEvent
@@ -14,6 +14,7 @@ from services.query.projector.chunk import Chunk
 from services.query.projector.lane import Lane
 from services.query.projector.log_reader import LogReader
 from services.query.projector.projection import Tally
+from services.query.projector.turns import Turns
 from shared.messaging.envelope import Delivery
 from tests.unit.query.fake_log_reader import FakeLogReader
 from tests.unit.query.given_events import created, delivery
@@ -44,7 +45,7 @@ class NothingBehind:
 
 
 class Scene:
-    def __init__(self, linger: float, max_batch: int) -> None:
+    def __init__(self, linger: float, max_batch: int, turns: Turns | None) -> None:
         self.batches = Batches()
         self.answered: list[Delivery] = []
         self.lane = Lane(
@@ -58,6 +59,7 @@ class Scene:
             answer=self._answer,
             max_batch=max_batch,
             linger=linger,
+            turns=turns,
         )
 
     async def _answer(self, _: Lane, markers: Sequence[Delivery]) -> None:
@@ -84,8 +86,8 @@ class Scene:
 
 
 @asynccontextmanager
-async def running(linger: float, max_batch: int = 100) -> AsyncIterator[Scene]:
-    scene = Scene(linger, max_batch)
+async def running(linger: float, max_batch: int = 100, turns: Turns | None = None) -> AsyncIterator[Scene]:
+    scene = Scene(linger, max_batch, turns)
     working = asyncio.create_task(scene.lane.run())
     scene.lane.begin()
     try:
@@ -150,3 +152,41 @@ async def test_while_little_comes_it_hardly_waits() -> None:
 
         (first, _), (second, _) = scene.batches.begun
         assert second - first < SHORT / 2
+
+
+async def test_while_another_one_writes_it_waits_for_its_turn() -> None:
+    turns = Turns(FOR_EVER)
+    async with running(0.0, turns=turns) as scene:
+        async with turns.taken():
+            scene.offer("a")
+            await asyncio.sleep(SHORT)
+            assert scene.batches.begun == []
+            scene.offer("b")
+        await scene.begun(1)
+    assert [together for _, together in scene.batches.begun] == [2]
+
+
+async def test_it_does_not_wait_long_for_one_that_is_held_up() -> None:
+    turns = Turns(SHORT)
+    async with turns.taken(), running(0.0, turns=turns) as scene:
+        scene.offer("a")
+        await scene.begun(1)
+
+
+async def test_neither_who_asks_nor_a_full_batch_waits_for_a_turn() -> None:
+    turns = Turns(FOR_EVER)
+    async with turns.taken(), running(0.0, max_batch=3, turns=turns) as scene:
+        scene.offer("a", marker=True)
+        await scene.begun(1)
+        scene.offer("b", "c", "d")
+        await scene.begun(2)
+    assert len(scene.answered) == 1
+
+
+async def test_a_turn_is_given_back_when_a_write_is_broken_off() -> None:
+    turns = Turns(FOR_EVER)
+    with suppress(ValueError):
+        async with turns.taken():
+            raise ValueError
+    async with asyncio.timeout(5), turns.taken():
+        pass

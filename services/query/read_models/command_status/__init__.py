@@ -5,5 +5,9 @@ from services.query.read_models.command_status.record import record, supersedes
 from shared.messaging.topology import EVENTS
 
 COMMAND_STATUS = RecordedModel(
-    name="command_status", record=record, supersedes=supersedes, retired_sources=((EVENTS, "#"),)
+    name="command_status",
+    record=record,
+    supersedes=supersedes,
+    linger_seconds=0.1,
+    retired_sources=((EVENTS, "#"),),
 )

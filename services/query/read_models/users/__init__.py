@@ -5,5 +5,11 @@ from services.query.read_models.users.indexes import INDEXES
 from services.query.read_models.users.projection import project
 
 USERS = FoldedModel(
-    name="users", aggregate_type="user", project=project, followed=True, linger_seconds=0.015, indexes=INDEXES
+    name="users",
+    aggregate_type="user",
+    project=project,
+    followed=True,
+    linger_seconds=0.015,
+    takes_turns=False,
+    indexes=INDEXES,
 )
