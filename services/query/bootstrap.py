@@ -265,22 +265,19 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
 
         most_linger = settings.max_linger_ms / 1000
 
-        def new_consumer(queue: str, linger: float, prefetch: int, **gathering: Any) -> AmqpBatchConsumer:
-            return AmqpBatchConsumer(
-                events,
-                [queue],
-                prefetch=prefetch,
-                max_batch=min(settings.batch_size, prefetch),
-                linger=min(linger, most_linger),
-                metrics=traffic,
-                **gathering,
-            )
-
         @asynccontextmanager
         async def new_projector(live: LiveModel) -> AsyncIterator[Projector[Any]]:
-            queue, prefetch = queue_of(live.model), min(settings.prefetch, RECORDED_AT_ONCE)
-            gathering = {"arrivals": ArrivalRate(OUTCOMES_BUSY), "weigh": number_of_outcomes}
-            async with new_consumer(queue, live.model.linger_seconds, prefetch, **gathering) as consumer:
+            prefetch = min(settings.prefetch, RECORDED_AT_ONCE)
+            async with AmqpBatchConsumer(
+                events,
+                [queue_of(live.model)],
+                prefetch=prefetch,
+                max_batch=min(settings.batch_size, prefetch),
+                linger=min(live.model.linger_seconds, most_linger),
+                arrivals=ArrivalRate(OUTCOMES_BUSY),
+                weigh=number_of_outcomes,
+                metrics=traffic,
+            ) as consumer:
                 yield Projector(
                     seams.projection(live.projection),
                     seams.consumer(consumer),
@@ -301,7 +298,16 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
             health.add(f"projection {projector.name}", projector.why_not)
             health.add_note(f"projection {projector.name}", projector.note)
 
-        feeding = await enter(new_consumer(projection_queue(FEED), 0.0, settings.prefetch))
+        feeding = await enter(
+            AmqpBatchConsumer(
+                events,
+                [projection_queue(FEED)],
+                prefetch=settings.prefetch,
+                max_batch=min(settings.batch_size, settings.prefetch),
+                linger=0.0,
+                metrics=traffic,
+            )
+        )
         reader = RpcLogReader(rpc, timeout=settings.event_log_timeout_seconds)
 
         turns = Turns()

@@ -46,7 +46,7 @@ class AmqpBatchConsumer:
         max_batch: int = 500,
         linger: float = 0.005,
         arrivals: ArrivalRate | None = None,
-        weigh: Callable[[Delivery], int] = lambda _: 1,
+        weigh: Callable[[Delivery], int] | None = None,
         rest: float = 0.0,
         check_every: float = 5.0,
         metrics: MessagingMetrics | None = None,
@@ -141,7 +141,7 @@ class AmqpBatchConsumer:
         if self._halted:
             return
         if self._linger or self._rest:
-            self._count_arrivals(sum(map(self._weigh, deliveries)))
+            self._count_arrivals(len(deliveries) if self._weigh is None else sum(map(self._weigh, deliveries)))
         self._outstanding.add(*[delivery.delivery_tag for delivery in deliveries])
         self._buffer.extend(deliveries)
         _count(self._metrics.consumed, deliveries)
