@@ -18,7 +18,7 @@ class SettledPosition:
 
     A position that can be seen is settled once every transaction has ended that was running when it was seen. All
     earlier positions were handed out before it, hence to one of these, or to one that had ended. (A transaction must
-    have its id before it takes a position: ours writes the inbox first.)
+    have its id before it takes a position: see `transaction` of RowInsert.)
     """
 
     def __init__(self, engine: AsyncEngine, *, patience: float = PATIENCE_SECONDS) -> None:

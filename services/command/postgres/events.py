@@ -73,6 +73,7 @@ APPEND = RowInsert(
     now=["time"],
     often_same=["aggregate_type", "type", "schema_version", "actor"],
     returning=["event_id", "position"],
+    transaction="transaction_id",
 )
 
 

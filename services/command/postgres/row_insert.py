@@ -10,6 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.command.postgres.rows import NOW, in_columns, in_common, unnested
 
+# Materialized, or it would be looked up with each row, as late as a default.
+_OWN = select(func.pg_current_xact_id().label("id")).cte("own").prefix_with("MATERIALIZED")
+
 
 class Addition(NamedTuple):
     """Rows on their way into a table. `is_same`: the columns that are `often_same` are so in all of them."""
@@ -25,6 +28,10 @@ class RowInsert:
     The columns that `now` names get the one time that it is called with. Those that `often_same` names travel as one
     value where they have only one, and nearly always they have: to encode an array costs asyncpg 0.3 µs an element.
     What is `returning` comes as one list a column, side by side, for a row each would cost a microsecond.
+
+    The column that `transaction` names gets the id of the transaction, which has it then before any default of a row is
+    looked up. (Left to its own default it came after that of the columns before it. What else is in the statement does
+    not help: PostgreSQL runs that when it likes.)
     """
 
     def __init__(
@@ -35,12 +42,14 @@ class RowInsert:
         now: Sequence[str] = (),
         often_same: Sequence[str] = (),
         returning: Sequence[str] = (),
+        transaction: str | None = None,
     ) -> None:
         self.table = table
         self.returning = returning
         self._columns = columns
         self._now = now
         self._often_same = often_same
+        self._transaction = transaction
         self._prefix = f"{table.name}_"
 
     def of(self, rows: Iterable[Sequence[Any]]) -> Addition:
@@ -59,7 +68,10 @@ class RowInsert:
     def adding(self, *, is_same: bool) -> Insert:
         same = self._often_same if is_same else ()
         rows = unnested(self.table, *self._columns, now=self._now, same=same, prefix=self._prefix)
-        return insert(self.table).from_select((*self._columns, *self._now), rows)
+        if self._transaction is None:
+            return insert(self.table).from_select((*self._columns, *self._now), rows)
+        rows = rows.add_columns(_OWN.c.id)
+        return insert(self.table).from_select((*self._columns, *self._now, self._transaction), rows)
 
 
 async def insert_together(
