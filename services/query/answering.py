@@ -26,7 +26,7 @@ MAX_BODY = 64 * 1024
 ANSWER_MARGIN_SECONDS = 0.05
 """A wait ends that much before the asker's deadline, so that he still hears why."""
 
-GIVE_UP_MARGIN_SECONDS = 0.02
+GIVE_UP_MARGIN_SECONDS = 0.04
 """The same for an answer that says that there is none: later than the end of a wait, which says more."""
 LONGEST_PATIENCE_SECONDS = 5.0
 """How long one question may go on asking a MongoDB that is away: meanwhile it keeps others from being taken."""
