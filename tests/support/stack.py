@@ -5,9 +5,10 @@ import os
 import random
 import shutil
 import signal
+import socket
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,7 +117,7 @@ def own_servers(
             fcntl.flock(owner, fcntl.LOCK_EX)  # held until this process ends, however it ends
         layout = Layout(
             state=state,
-            port_base=_free_block(),
+            port_base=claim_block(held),
             downloads=ROOT / ".native" / "downloads",
             python=this_python(),
             command_replicas=command_replicas,
@@ -164,11 +165,19 @@ def external_env() -> dict[str, str] | None:
     return {name: os.environ[name] for name in CLIENT_VARIABLES}
 
 
-def _free_block() -> int:
+def claim_block(held: ExitStack) -> int:
+    """The first of BLOCK ports that are free, and nobody else's who claims his so: another test process, of any clone,
+    that looks at the same moment. The claim is a port behind the block, bound as long as `held` is open.
+    """
     for _ in range(200):
-        base = random.randrange(FIRST_PORT, LAST_PORT, BLOCK)
-        if all(is_free(port) for port in range(base, base + BLOCK)):
-            return base
+        base = random.randrange(FIRST_PORT, LAST_PORT, BLOCK + 1)
+        with ExitStack() as ours:
+            claim = ours.enter_context(socket.socket())
+            with suppress(OSError):
+                claim.bind(("127.0.0.1", base + BLOCK))
+                if all(is_free(port) for port in range(base, base + BLOCK)):
+                    held.enter_context(ours.pop_all())
+                    return base
     raise RuntimeError(f"no {BLOCK} free ports in a row between {FIRST_PORT} and {LAST_PORT}")
 
 

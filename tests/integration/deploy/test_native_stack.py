@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 from deploy.native import processes
 from deploy.native.layout import BLOCK, ROOT
 from deploy.native.ports import is_free
+from tests.support.stack import claim_block
 
 PARTS = ["command-1", "epmd", "mongo", "postgres", "query-1", "rabbitmq"]
 
@@ -55,21 +57,24 @@ class Clone:
         return found
 
 
-def a_clone() -> Clone:
-    # Not below pytest's own folder: that is closed to user postgres, and the fallback is a test of its own.
-    state = ROOT / ".native" / "tests" / f"stack-{os.getpid()}-{random.randrange(10**6)}"
-    bases = (random.randrange(18000, 31000, BLOCK) for _ in range(100))
-    return Clone(state, next(base for base in bases if all(is_free(port) for port in range(base, base + BLOCK))))
-
-
 @pytest.fixture(scope="module")
 def one_stack() -> Iterator[Clone]:
-    clone = a_clone()
-    try:
-        yield clone
-    finally:
-        clone.run("clean")
-        shutil.rmtree(clone.state, ignore_errors=True)
+    # Not below pytest's own folder: that is closed to user postgres, and the fallback is a test of its own.
+    state = ROOT / ".native" / "tests" / f"stack-{os.getpid()}-{random.randrange(10**6)}"
+    with ExitStack() as held:
+        clone = Clone(state, claim_block(held))
+        try:
+            yield clone
+        finally:
+            clone.run("clean")
+            shutil.rmtree(clone.state, ignore_errors=True)
+
+
+@pytest.fixture
+def other_ports() -> Iterator[int]:
+    """The base of a block that nobody else uses."""
+    with ExitStack() as held:
+        yield claim_block(held)
 
 
 @pytest.fixture
@@ -209,7 +214,7 @@ def test_a_service_that_dies_at_its_start_is_shown_with_the_end_of_its_log(clone
 
 
 @pytest.mark.timeout(180)
-def test_down_leaves_nothing_running_and_up_comes_back_on_other_ports(clone: Clone) -> None:
+def test_down_leaves_nothing_running_and_up_comes_back_on_other_ports(clone: Clone, other_ports: int) -> None:
     for name in ("postgres", "mongo"):
         assert clone.run("kill", name).returncode == 0
 
@@ -218,7 +223,7 @@ def test_down_leaves_nothing_running_and_up_comes_back_on_other_ports(clone: Clo
     assert clone.left_running() == []
     assert all(is_free(port) for port in range(clone.port_base, clone.port_base + BLOCK))
     assert clone.run("down").returncode == 0, "down twice is harmless"
-    moved = Clone(clone.state, a_clone().port_base)
+    moved = Clone(clone.state, other_ports)
     done = moved.run("up")
     assert done.returncode == 0, done.stderr
     assert moved.run("clean").returncode == 0
@@ -226,9 +231,9 @@ def test_down_leaves_nothing_running_and_up_comes_back_on_other_ports(clone: Clo
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another user")
 @pytest.mark.timeout(180)
-def test_data_goes_elsewhere_when_postgresqls_user_cannot_reach_the_folder(tmp_path: Path) -> None:
+def test_data_goes_elsewhere_when_postgresqls_user_cannot_reach_the_folder(tmp_path: Path, other_ports: int) -> None:
     tmp_path.chmod(0o700)
-    hidden = Clone(tmp_path / "state", a_clone().port_base)
+    hidden = Clone(tmp_path / "state", other_ports)
     try:
         done = hidden.run("up")
         assert done.returncode == 0, done.stderr
