@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.command.postgres.rows import NOW, in_columns, in_common, unnested
 
 # Materialized, or it would be looked up with each row, as late as a default.
-_OWN = select(func.pg_current_xact_id().label("id")).cte("own").prefix_with("MATERIALIZED")
+_OWN_TRANSACTION = select(func.pg_current_xact_id().label("id")).cte("own_transaction").prefix_with("MATERIALIZED")
 
 
 class Addition(NamedTuple):
@@ -68,10 +68,11 @@ class RowInsert:
     def adding(self, *, is_same: bool) -> Insert:
         same = self._often_same if is_same else ()
         rows = unnested(self.table, *self._columns, now=self._now, same=same, prefix=self._prefix)
-        if self._transaction is None:
-            return insert(self.table).from_select((*self._columns, *self._now), rows)
-        rows = rows.add_columns(_OWN.c.id)
-        return insert(self.table).from_select((*self._columns, *self._now, self._transaction), rows)
+        columns = [*self._columns, *self._now]
+        if self._transaction is not None:
+            columns.append(self._transaction)
+            rows = rows.add_columns(_OWN_TRANSACTION.c.id)
+        return insert(self.table).from_select(columns, rows)
 
 
 async def insert_together(
