@@ -20,15 +20,21 @@ Result = TypeVar("Result")
 async def unless_lost(awaitable: Awaitable[Result]) -> Result:
     """Awaits something of aiormq's, which cancels what waits when it closes: that becomes a ConnectionError here.
 
-    A CancelledError that gets through is meant for the task that calls this.
+    A CancelledError that gets through is meant for the task that calls this. aiormq gives a reason for closing even to
+    a task that somebody cancels at that moment, who would never hear of it: that is a CancelledError too.
     """
+    task = asyncio.current_task()
+    cancellations = task.cancelling() if task is not None else 0
     try:
         return await awaitable
     except asyncio.CancelledError as error:
-        task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise
         raise ConnectionError("closed while waiting") from error
+    except Exception as error:
+        if task is not None and task.cancelling() > cancellations:
+            raise asyncio.CancelledError from error
+        raise
 
 
 async def closing_reason(resource: Base) -> str:
