@@ -67,9 +67,10 @@ async def _load(
             session.add(f"cpu.{system.name}.{rate}.ms.{process}", cpu_ms)
         if not loaded.kept_up:
             means = "it counts all the same" if says_something else "what was measured there says nothing"
-            session.note(f"{system.name} did not keep up with {rate}/s: {means}")
+            session.note(f"round {session.round + 1}: {system.name} did not keep up with {rate}/s: {means}")
         if loaded.missing:
-            session.note(f"{system.name} at {rate}/s: {loaded.missing} commands were not visible after half a minute")
+            late = f"{loaded.missing} commands were not visible after half a minute"
+            session.note(f"round {session.round + 1}: {system.name} at {rate}/s: {late}")
         session.reporter.say(
             f"  {system.name} at {rate}/s: visible after p50 {loaded.percentile(50):.1f}, "
             f"p99 {loaded.percentile(99):.1f}, p99.9 {loaded.percentile(99.9):.1f} ms; {total:.2f} ms of CPU each"
