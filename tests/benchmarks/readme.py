@@ -103,7 +103,9 @@ def _row(figure: Figure, value: Mapping[str, float]) -> str:
 def _medians(results: Mapping[str, Any], names: Sequence[tuple[str, str]]) -> list[str]:
     found = []
     for label, name in names:
-        if values := [value for value in results["samples"].get(name, ()) if value is not None]:
+        samples = results["samples"].get(name, ())
+        if values := [value for value in samples if value is not None]:
             middle = median(values)
-            found.append(f"{label} {middle:,.0f}" if middle >= 1000 else f"{label} {shown(middle)}")
+            fewer = "" if len(values) == len(samples) else f" ({len(values)} of {len(samples)} counted)"
+            found.append((f"{label} {middle:,.0f}" if middle >= 1000 else f"{label} {shown(middle)}") + fewer)
     return found

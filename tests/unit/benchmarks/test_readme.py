@@ -33,8 +33,8 @@ def test_a_figure_that_falls_short_says_so() -> None:
     assert "| **0.83** (0.75–0.98), missed | ≥ 0.85 | ≥ 1 |" in section({**RESULTS, "figures": figures})
 
 
-def test_what_lies_behind_a_ratio_is_the_median_of_what_was_measured() -> None:
-    assert "| drain of creates, commands/s | ours 4,500, naive 93.2 |" in section(RESULTS)
+def test_what_lies_behind_a_ratio_is_the_median_of_what_was_measured_and_says_when_some_of_it_did_not_count() -> None:
+    assert "| drain of creates, commands/s | ours 4,500 (3 of 4 counted), naive 93.2 |" in section(RESULTS)
 
 
 def test_machine_command_date_and_revision_are_told() -> None:
