@@ -1,13 +1,11 @@
 """The aggregates of one type that a batch of commands is about: in memory, between one load and one save."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from operator import attrgetter
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from services.command.domain.decision import Decision, Rejection
+from services.command.postgres.reading import Reading
 from services.command.postgres.row_insert import Addition
 from shared.contracts.base import Command, Event
 
@@ -84,17 +82,26 @@ A = TypeVar("A", bound=Aggregates[Any])
 
 
 class AggregateStore(Protocol[A]):
-    """Where the aggregates of one type are kept. Loads and saves a whole batch in a fixed number of statements."""
+    """Where the aggregates of one type are kept. It says what to read and what to write for a whole batch; the batch
+    does so for all types together, in one statement each.
+
+    Nothing is locked in between. Who was quicker is settled by the event log, in which each version of an aggregate is
+    unique: the slower batch runs again.
+    """
 
     @property
     def aggregate_type(self) -> str: ...
 
-    async def load(self, connection: AsyncConnection, commands: Sequence[Command]) -> A:
-        """Locks and reads the aggregates that the commands are about, with whatever else they need to decide."""
+    def readings(self, commands: Sequence[Command]) -> Sequence[Reading]:
+        """The aggregates that the commands are about, with whatever else they need to decide."""
         ...
 
-    async def save(self, connection: AsyncConnection, aggregates: A, now: datetime) -> Addition | None:
-        """Updates what has changed, and gives what is new, to be inserted together with the rest of the batch. Both
-        raise IntegrityError where another process was quicker.
+    def loaded(self, rows: Sequence[Sequence[Sequence[Any]]]) -> A:
+        """Out of the rows of each of the readings."""
+        ...
+
+    def additions(self, aggregates: A) -> Sequence[Addition]:
+        """What has changed and what is new. A constraint of the store's own (an address that another process has given
+        away meanwhile) makes writing them raise IntegrityError.
         """
         ...

@@ -86,8 +86,8 @@ class Outcomes(BaseModel):
     outcomes: tuple[Outcome, ...]
 
 
-def outcomes_json(time: str, position: int | None, outcomes: Sequence[str]) -> str:
-    """The text of `Outcomes(…).model_dump_json()`; `time` is the text that `moment` gives, `outcomes` are JSON."""
-    return (
-        f'{{"time":"{time}","position":{"null" if position is None else position},"outcomes":[{",".join(outcomes)}]}}'
-    )
+def outcomes_json(time: str, outcomes: Sequence[str]) -> tuple[str, str]:
+    """The text of `Outcomes(…).model_dump_json()` before and after the position (a number or null); `time` is the text
+    that `moment` gives, `outcomes` are JSON.
+    """
+    return f'{{"time":"{time}","position":', f',"outcomes":[{",".join(outcomes)}]}}'

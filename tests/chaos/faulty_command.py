@@ -4,40 +4,28 @@
 the outbox still full).
 """
 
-import asyncio
 import sys
 from collections.abc import Sequence
 from typing import Any
-
-from sqlalchemy import event
 
 from services.command import bootstrap
 from services.command.main import main
 from services.command.pipeline.arrivals import Arrival
 from services.command.pipeline.completion import Completion
 from services.command.pipeline.transaction import BatchTransaction, Committed
+from services.command.postgres.outbox import Stored
 from shared.messaging.envelope import Delivery
 from tests.chaos.kill_point import KillPoint
 
 
 def faulty_stages(point: KillPoint) -> tuple[type[BatchTransaction], type[Completion]]:
     class FaultyTransaction(BatchTransaction):
-        def __init__(self, engine: Any, *arguments: Any, **named: Any) -> None:
-            super().__init__(engine, *arguments, **named)
-            self._running: set[asyncio.Task[Any] | None] = set()
-            event.listen(engine.sync_engine, "commit", lambda _: self._committing())
-
-        def _committing(self) -> None:
-            if self._running:  # transactions of this stage only, not those of the sweep
-                point.passed("before-commit")
+        async def _write(self, *arguments: Any) -> Sequence[Stored]:
+            point.passed("before-commit")
+            return await super()._write(*arguments)
 
         async def __call__(self, arrivals: Sequence[Arrival]) -> Committed:
-            task = asyncio.current_task()
-            self._running.add(task)
-            try:
-                committed = await super().__call__(arrivals)
-            finally:
-                self._running.discard(task)
+            committed = await super().__call__(arrivals)
             point.passed("after-commit")
             return committed
 

@@ -36,7 +36,7 @@ def test_an_event_is_written_as_its_model_writes_it(
     type_, aggregate_type, aggregate_id = texts
     version, schema_version, position = numbers
     correlation_id, actor = may_be_none
-    written = cloud_event_json(
+    before, after = cloud_event_json(
         id=ids[0],
         type=type_,
         time=moment(time),
@@ -44,7 +44,6 @@ def test_an_event_is_written_as_its_model_writes_it(
         aggregateid=aggregate_id,
         aggregateversion=version,
         schemaversion=schema_version,
-        position=position,
         correlationid=correlation_id,
         causationid=ids[1],
         actor=actor,
@@ -65,7 +64,7 @@ def test_an_event_is_written_as_its_model_writes_it(
         actor=actor,
         data=data.model_dump(mode="json"),
     )
-    assert written == event.model_dump_json()
+    assert f"{before}{position}{after}" == event.model_dump_json()
 
 
 @given(st.uuids(), TEXTS, VERSIONS, TEXTS)
@@ -82,5 +81,6 @@ def test_outcomes_are_written_as_their_model_writes_them(
 ) -> None:
     error = RejectionError(code="email_taken", message="…")
     outcomes = tuple(Rejected(command_id=command_id, error=error) for command_id in command_ids)
-    written = outcomes_json(moment(time), position, [outcome.model_dump_json() for outcome in outcomes])
+    before, after = outcomes_json(moment(time), [outcome.model_dump_json() for outcome in outcomes])
+    written = f"{before}{'null' if position is None else position}{after}"
     assert written == Outcomes(time=time, position=position, outcomes=outcomes).model_dump_json()

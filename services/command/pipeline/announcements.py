@@ -9,49 +9,48 @@ from services.command.postgres.outbox import Promised
 from shared.contracts.cloud_event import CONTENT_TYPE, routing_key, subject
 from shared.contracts.cloud_event_json import cloud_event_json, moment
 from shared.contracts.outcome import OUTCOMES_TYPE, outcomes_json
-from shared.messaging.envelope import Envelope, HeaderValue
+from shared.messaging.envelope import NO_HEADERS, HeaderValue
 from shared.messaging.topology import EVENTS, OUTCOMES
 
 OUTCOMES_KEY = "command.outcomes"
+JSON = "application/json"
 MOST_OUTCOMES = 500
 """In one message: 75 KB, unless clients are told much of why they are rejected."""
 
 
-def event_messages(facts: Sequence[NewFact], positions: Sequence[int], now: datetime) -> list[Promised]:
-    """One CloudEvent each; those of one aggregate keep their order."""
+def event_messages(facts: Sequence[NewFact], now: datetime) -> list[Promised]:
+    """One CloudEvent each, around its position in the log; those of one aggregate keep their order."""
     time = moment(now)
-    return [_event_message(fact, position, time) for fact, position in zip(facts, positions, strict=True)]
+    return [_event_message(fact, time) for fact in facts]
 
 
-def outcome_messages(
-    outcomes: Sequence[str], positions: Sequence[int], now: datetime, new_id: Callable[[], UUID]
-) -> list[Promised]:
-    """All in as few messages as can be: for the read side each would cost as much as an event. `positions` are those of
-    the batch's events.
+def outcome_messages(outcomes: Sequence[str], now: datetime, new_id: Callable[[], UUID]) -> list[Promised]:
+    """All in as few messages as can be: for the read side each would cost as much as an event. Around the last position
+    of the batch's events, or null.
     """
-    time, position = moment(now), max(positions, default=None)
+    time = moment(now)
     return [
         Promised(
-            Envelope(
-                exchange=OUTCOMES,
-                routing_key=OUTCOMES_KEY,
-                type=OUTCOMES_TYPE,
-                body=outcomes_json(time, position, outcomes[start : start + MOST_OUTCOMES]).encode(),
-                message_id=str(new_id()),
-            )
+            exchange=OUTCOMES,
+            routing_key=OUTCOMES_KEY,
+            message_id=str(new_id()),
+            type=OUTCOMES_TYPE,
+            content_type=JSON,
+            headers=NO_HEADERS,
+            around_position=_encoded(*outcomes_json(time, outcomes[start : start + MOST_OUTCOMES])),
         )
         for start in range(0, len(outcomes), MOST_OUTCOMES)
     ]
 
 
-def _event_message(fact: NewFact, position: int, time: str) -> Promised:
+def _event_message(fact: NewFact, time: str) -> Promised:
     event_id, aggregate_type, aggregate_id, version, type_, schema_version, data, correlation, causation, actor = (
         fact.row
     )
     headers: dict[str, HeaderValue] = {"aggregate-id": aggregate_id}
     if fact.traceparent is not None:
         headers["traceparent"] = fact.traceparent
-    event = cloud_event_json(
+    around_position = cloud_event_json(
         id=event_id,
         type=type_,
         time=time,
@@ -59,19 +58,23 @@ def _event_message(fact: NewFact, position: int, time: str) -> Promised:
         aggregateid=aggregate_id,
         aggregateversion=version,
         schemaversion=schema_version,
-        position=position,
         correlationid=correlation,
         causationid=causation,
         actor=actor,
         data=data,
     )
-    envelope = Envelope(
+    return Promised(
         exchange=EVENTS,
         routing_key=routing_key(aggregate_type, type_),
-        type=type_,
-        body=event.encode(),
         message_id=str(event_id),
+        type=type_,
         content_type=CONTENT_TYPE,
         headers=headers,
+        around_position=_encoded(*around_position),
+        ordering_key=subject(aggregate_type, aggregate_id),
+        follows=version > 1,
     )
-    return Promised(envelope, subject(aggregate_type, aggregate_id), follows=version > 1)
+
+
+def _encoded(before: str, after: str) -> tuple[bytes, bytes]:
+    return before.encode(), after.encode()

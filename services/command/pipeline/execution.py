@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import structlog
@@ -11,7 +11,7 @@ from services.command.metrics import CommandMetrics
 from services.command.pipeline.arrivals import Arrival, Unprocessable
 from services.command.pipeline.dead_letter import HANDLER_FAILED, dead_letter
 from services.command.pipeline.transaction import Committed
-from services.command.postgres.failures import in_few_words, is_transient
+from services.command.postgres.failures import in_few_words, is_conflict, is_transient
 from services.command.postgres.outage import Outage
 from shared.messaging.envelope import Delivery
 
@@ -31,8 +31,11 @@ Transaction: TypeAlias = Callable[[Sequence[Arrival]], Awaitable[Committed]]
 
 @dataclass(frozen=True, slots=True)
 class _Part:
+    """`failures` are those of a command that is alone; `was_late`: another process was quicker once already."""
+
     arrivals: Sequence[Arrival]
     failures: int = 0
+    was_late: bool = False
 
 
 class Execution:
@@ -56,6 +59,8 @@ class Execution:
     async def run(self, arrivals: Sequence[Arrival]) -> AsyncIterator[Committed]:
         """Yields each part of the batch as it is committed, in order; normally the whole batch at once.
 
+        A batch that was late, because another process had written the same aggregate or command since it was read, runs
+        again as it is; the second time it may be one command's fault, too.
         A batch that fails for what may be one command's fault is halved again and again, so that the culprit ends up
         alone and all others go through in their order. Alone it gets MAX_ATTEMPTS and then becomes a dead letter. When
         the service stops while the store is away, the rest is dropped: it is delivered again.
@@ -88,11 +93,15 @@ class Execution:
         if len(current) == len(part.arrivals):
             return part
         logger.info("dropped what will be delivered again", messages=len(part.arrivals) - len(current))
-        return _Part(current, part.failures)
+        return replace(part, arrivals=current)
 
     async def _after_failure(self, part: _Part, error: Exception) -> list[_Part]:
         """What to run instead, last first."""
         size = len(part.arrivals)
+        if size > 1 and is_conflict(error) and not part.was_late:
+            logger.info("another process was quicker, batch runs again", size=size, error=in_few_words(error))
+            self._metrics.retries.labels("late").inc()
+            return [_Part(part.arrivals, was_late=True)]
         if size > 1:
             logger.info("batch failed, runs again in halves", size=size, error=in_few_words(error))
             self._metrics.retries.labels("halved").inc()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -14,9 +14,13 @@ from services.command.pipeline.announcements import event_messages, outcome_mess
 from services.command.pipeline.arrivals import Arrival, CommandArrived
 from services.command.pipeline.batch_decision import BatchDecision, decide_batch
 from services.command.postgres import dead_letters, events, inbox, outbox
+from services.command.postgres.reading import Reading, read_together
 from services.command.postgres.row_insert import insert_together
 from shared.contracts.base import Command
 from shared.messaging.envelope import Delivery
+
+Known: TypeAlias = Mapping[UUID, inbox.Processed]
+AllAggregates: TypeAlias = Mapping[str, Aggregates[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +38,12 @@ class Committed:
 class BatchTransaction:
     """`await transaction(arrivals)` applies them all or none.
 
-    Raises what the store or a faulty handler raises. After a failed commit the batch may have been applied all the
-    same; then the inbox answers for it when it is run again, and the sweep publishes it.
+    Two statements, each a transaction of its own: one reads, one writes. Nothing is locked in between, and nobody is
+    held up by a process that stops there. What another process commits in between is noticed by the unique constraints
+    of inbox, event log and addresses, and raises IntegrityError; nothing has been written then.
+
+    Raises what the store or a faulty handler raises. When the answer to the second statement is lost the batch may have
+    been applied all the same; then the inbox answers for it when it is run again, and the sweep publishes it.
     """
 
     def __init__(
@@ -47,58 +55,66 @@ class BatchTransaction:
         clock: Callable[[], datetime],
         new_id: Callable[[], UUID],
     ) -> None:
-        self._engine = engine
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._bus = bus
         self._stores = {store.aggregate_type: store for store in stores}
         self._clock = clock
         self._new_id = new_id
 
     async def __call__(self, arrivals: Sequence[Arrival]) -> Committed:
-        async with self._engine.begin() as connection:
-            aggregates = await self._load(connection, arrivals)
-            # After the locks: a command that another process was just committing is seen here, not met as a conflict.
-            ids = {arrival.command_id for arrival in arrivals if arrival.command_id is not None}
-            known = await inbox.load(connection, ids) if ids else {}
-            now = self._clock()
+        async with self._engine.connect() as connection:
+            known, aggregates = await self._read(connection, arrivals)
             decision = decide_batch(arrivals, known=known, aggregates=aggregates, bus=self._bus, new_id=self._new_id)
-            positions = await self._write(connection, decision, aggregates, now)
-            promised = [
-                *event_messages(decision.facts, positions, now),
-                *outcome_messages(decision.announced, positions, now, self._new_id),
-            ]
-            stored = await outbox.add(connection, promised)
-            await dead_letters.add(connection, decision.letters, now)
+            promised = await self._write(connection, decision, aggregates)
         return Committed(
             [arrival.delivery for arrival in arrivals],
-            stored,
+            promised,
             decision.replies,
             decision.counts,
             [letter.reason for letter in decision.letters],
         )
 
-    async def _write(
-        self,
-        connection: AsyncConnection,
-        decision: BatchDecision,
-        aggregates: Mapping[str, Aggregates[Any]],
-        now: datetime,
-    ) -> Sequence[int]:
-        """Inbox, aggregates and events; gives the positions of the events."""
-        saved = [await self._stores[type_].save(connection, loaded, now) for type_, loaded in aggregates.items()]
-        additions = [addition for addition in saved if addition is not None]
-        if decision.processed:
-            additions.append(inbox.addition(decision.processed))
-        if not decision.facts:
-            if additions:
-                await insert_together(connection, additions, now=now)
-            return []
-        rows = [fact.row for fact in decision.facts]
-        inserted = await insert_together(connection, [*additions, events.addition(rows)], now=now)
-        return events.positions(rows, inserted)
-
-    async def _load(self, connection: AsyncConnection, arrivals: Sequence[Arrival]) -> Mapping[str, Aggregates[Any]]:
+    async def _read(self, connection: AsyncConnection, arrivals: Sequence[Arrival]) -> tuple[Known, AllAggregates]:
+        """What has been processed before, and the aggregates by their types."""
+        command_ids = {arrival.command_id for arrival in arrivals if arrival.command_id is not None}
+        if not command_ids:
+            return {}, {}
         commands: dict[str, list[Command]] = {}
         for arrival in arrivals:
             if isinstance(arrival, CommandArrived):
                 commands.setdefault(arrival.command.aggregate_type, []).append(arrival.command)
-        return {type_: await self._stores[type_].load(connection, commands[type_]) for type_ in sorted(commands)}
+        readings: list[Reading] = [inbox.reading(command_ids)]
+        places: dict[str, slice] = {}
+        for type_, them in commands.items():
+            start = len(readings)
+            readings.extend(self._stores[type_].readings(them))
+            places[type_] = slice(start, len(readings))
+        found = await read_together(connection, readings)
+        aggregates = {type_: self._stores[type_].loaded(found[place]) for type_, place in places.items()}
+        return inbox.known(found[0]), aggregates
+
+    async def _write(
+        self, connection: AsyncConnection, decision: BatchDecision, aggregates: AllAggregates
+    ) -> Sequence[outbox.Stored]:
+        """All that is decided; gives the messages that are promised with it."""
+        now = self._clock()
+        rows = [fact.row for fact in decision.facts]
+        promised = [
+            *event_messages(decision.facts, now),
+            *outcome_messages(decision.announced, now, self._new_id),
+        ]
+        additions = [
+            addition for type_, changed in aggregates.items() for addition in self._stores[type_].additions(changed)
+        ]
+        if decision.processed:
+            additions.append(inbox.addition(decision.processed))
+        if decision.letters:
+            additions.append(dead_letters.addition(decision.letters))
+        if rows:
+            additions.append(events.addition(rows))
+        if promised:
+            additions.append(outbox.addition(promised, events=len(rows)))
+        if not additions:
+            return []
+        added = await insert_together(connection, additions, now=now)
+        return outbox.stored(promised, added)

@@ -3,14 +3,11 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
 
 from sqlalchemy import func
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.command.pipeline.dead_letter import DeadLetter
-from services.command.postgres.rows import in_columns, unnested
+from services.command.postgres.row_insert import Addition, OnConflict, RowInsert, Values
 from services.command.postgres.tables import dead_letters
 
 COLUMNS = (
@@ -26,29 +23,30 @@ COLUMNS = (
     "body",
     "fingerprint",
     "attempts",
-    "first_seen",
-    "last_seen",
 )
 
-_add = insert(dead_letters).from_select(COLUMNS, unnested(dead_letters, *COLUMNS))
-ADD = _add.on_conflict_do_update(
-    index_elements=[dead_letters.c.fingerprint],
-    set_={
+
+def _seen_again(new: Values) -> Values:
+    return {
         # Another release may have found something else wrong: the last word counts.
-        "reason": _add.excluded.reason,
-        "detail": _add.excluded.detail,
-        "attempts": dead_letters.c.attempts + _add.excluded.attempts,
+        "reason": new["reason"],
+        "detail": new["detail"],
+        "attempts": dead_letters.c.attempts + new["attempts"],
         # Of two processes the one with the slower clock may be the later one.
-        "first_seen": func.least(dead_letters.c.first_seen, _add.excluded.first_seen),
-        "last_seen": func.greatest(dead_letters.c.last_seen, _add.excluded.last_seen),
-    },
+        "first_seen": func.least(dead_letters.c.first_seen, new["first_seen"]),
+        "last_seen": func.greatest(dead_letters.c.last_seen, new["last_seen"]),
+    }
+
+
+ADD = RowInsert(
+    dead_letters, COLUMNS, now=["first_seen", "last_seen"], on_conflict=OnConflict("fingerprint", _seen_again)
 )
 
 
-async def add(connection: AsyncConnection, letters: Sequence[DeadLetter], now: datetime) -> None:
-    """A row for each message. One that is there already, whoever buried it, is the same letter, seen once more."""
-    if not letters:
-        return
+def addition(letters: Sequence[DeadLetter]) -> Addition:
+    """There must be one. A row for each message; one that is there already, whoever buried it, is the same letter, seen
+    once more.
+    """
     rows = [
         (
             letter.queue,
@@ -63,12 +61,10 @@ async def add(connection: AsyncConnection, letters: Sequence[DeadLetter], now: d
             letter.body,
             letter.fingerprint,
             letter.attempts,
-            now,
-            now,
         )
         for letter in _one_of_each(letters)
     ]
-    await connection.execute(ADD, in_columns(COLUMNS, rows))
+    return ADD.of(rows)
 
 
 def _one_of_each(letters: Sequence[DeadLetter]) -> Iterable[DeadLetter]:

@@ -72,23 +72,16 @@ APPEND = RowInsert(
     COLUMNS,
     now=["time"],
     often_same=["aggregate_type", "type", "schema_version", "actor"],
-    returning=["event_id", "position"],
+    returning="position",
     transaction="transaction_id",
 )
 
 
 def addition(new: Sequence[NewEvent]) -> Addition:
-    """There must be one. Inserting gives what `positions` reads, and raises IntegrityError when another process has
-    appended one of these versions.
+    """There must be one. Inserting gives their positions in the same order, and raises IntegrityError when another
+    process has appended one of these versions.
     """
     return APPEND.of(new)
-
-
-def positions(new: Sequence[NewEvent], inserted: Sequence[list[Any]]) -> list[int]:
-    """Of each of the events, out of what inserting them gave."""
-    event_ids, positions = inserted
-    position_of = dict(zip(event_ids, positions, strict=True))
-    return [position_of[event.event_id] for event in new]
 
 
 async def read(

@@ -11,6 +11,7 @@ https://www.postgresql.org/docs/current/errcodes-appendix.html
 All others are the world's: no connection, a deadlock, a disk full, a standby, and also a missing right or table, for
 which no command can be blamed. It's safer to wait and say so than to turn every command into a dead letter.
 """
+UNIQUE_VIOLATION = "23505"
 REFUSED = ("28", "3D")
 """Wrong password or role, no such database: waiting does not help."""
 
@@ -24,6 +25,11 @@ def is_transient(error: BaseException) -> bool:
         # Without a state the driver itself failed: refused to encode an argument (ours), or lost the connection.
         return error.connection_invalidated or not isinstance(_cause(error), asyncpg.DataError | ValueError | TypeError)
     return isinstance(error, OSError | TimeoutError | PoolTimeoutError | asyncpg.InterfaceError | asyncpg.PostgresError)
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether a unique constraint is violated: all is decided on what was read, so somebody was quicker."""
+    return sqlstate(error) == UNIQUE_VIOLATION
 
 
 def is_refused(error: BaseException) -> bool:

@@ -1,21 +1,20 @@
 """What has become of each command: the memory that makes a repetition harmless."""
 
-from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Text, any_, bindparam, cast, select
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import Uuid
 
+from services.command.postgres.reading import Reading
 from services.command.postgres.row_insert import Addition, RowInsert
 from services.command.postgres.tables import inbox
 
 COLUMNS = ("command_id", "content_hash", "outcome")
-
-LOAD = select(inbox.c.command_id, inbox.c.content_hash, cast(inbox.c.outcome, Text)).where(
-    inbox.c.command_id == any_(bindparam("ids", type_=ARRAY(Uuid)))
+KNOWN = select(inbox.c.command_id, inbox.c.content_hash, cast(inbox.c.outcome, Text)).where(
+    inbox.c.command_id == any_(bindparam("command_ids", type_=ARRAY(Uuid)))
 )
 ADD = RowInsert(inbox, COLUMNS, now=["processed_at"])
 
@@ -27,9 +26,13 @@ class Processed(NamedTuple):
     outcome: str
 
 
-async def load(connection: AsyncConnection, command_ids: Collection[UUID]) -> dict[UUID, Processed]:
+def reading(command_ids: Collection[UUID]) -> Reading:
+    """What `known` takes."""
+    return Reading(KNOWN, {"command_ids": list(command_ids)})
+
+
+def known(rows: Iterable[Sequence[Any]]) -> dict[UUID, Processed]:
     """Those of the commands that have been processed before."""
-    rows = await connection.execute(LOAD, {"ids": list(command_ids)})
     return {command_id: Processed(content_hash, outcome) for command_id, content_hash, outcome in rows}
 
 

@@ -3,30 +3,58 @@
 A set: ids are not in the order of commits, so nobody may remember a place in it.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NamedTuple
+from itertools import chain, repeat
+from typing import Any, NamedTuple
 
 from pydantic_core import to_json
-from sqlalchemy import Row, any_, bindparam, delete, func, select
-from sqlalchemy.dialects.postgresql import ARRAY, INTERVAL
+from sqlalchemy import ColumnElement, Row, Select, any_, bindparam, cast, column, delete, func, select, table
+from sqlalchemy.dialects.postgresql import ARRAY, INTERVAL, aggregate_order_by, array
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.types import BigInteger, Text
+from sqlalchemy.types import BigInteger, Integer, LargeBinary, Text
 
-from services.command.postgres.row_insert import RowInsert
+from services.command.postgres.events import APPEND
+from services.command.postgres.row_insert import Addition, RowInsert
 from services.command.postgres.tables import outbox
-from shared.messaging.envelope import Envelope
+from shared.messaging.envelope import Envelope, HeaderValue
 
-COLUMNS = ("ordering_key", "exchange", "routing_key", "message_id", "type", "content_type", "headers", "body")
-STORED = (outbox.c.id, *(outbox.c[name] for name in COLUMNS))
+COLUMNS = ("ordering_key", "exchange", "routing_key", "message_id", "type", "content_type", "headers")
+STORED = (outbox.c.id, *(outbox.c[name] for name in COLUMNS), outbox.c.body)
 
-ADD = RowInsert(
-    outbox,
-    COLUMNS,
-    often_same=["exchange", "routing_key", "type", "content_type"],
-    returning=["message_id", "id"],
-)
+
+_BEFORE, _AFTER, _OTHERS = "outbox_before", "outbox_after", "outbox_others"
+
+
+class PromisedInsert(RowInsert):
+    """Bodies are put together by the server, around the positions that the same statement gives the events: that of the
+    n-th event for the n-th message, and the last one for those beyond.
+    """
+
+    def __init__(self, events: RowInsert | None) -> None:
+        same = ["exchange", "routing_key", "type", "content_type"]
+        super().__init__(outbox, COLUMNS, often_same=same, returning="id")
+        self._events = events
+
+    def rows(self, same: Sequence[str]) -> tuple[list[str], Select[Any]]:
+        columns, rows = super().rows(same)
+        before, after = (func.unnest(bindparam(name, type_=ARRAY(LargeBinary))) for name in (_BEFORE, _AFTER))
+        position = func.convert_to(func.unnest(self._positions()), "UTF8")
+        return [*columns, "body"], rows.add_columns(before.op("||")(position).op("||")(after).label("body"))
+
+    def _positions(self) -> ColumnElement[Any]:
+        others = array([bindparam(_OTHERS, type_=Integer)])
+        if self._events is None:
+            return func.array_fill(cast("null", Text), others)
+        new = table(self._events.name, column("position", BigInteger))
+        as_text = func.array_agg(aggregate_order_by(cast(new.c.position, Text), new.c.position))
+        last = func.array_fill(cast(func.max(new.c.position), Text), others)
+        return select(as_text.op("||")(last)).scalar_subquery()
+
+
+ADD_ALONE = PromisedInsert(None)
+ADD_WITH_EVENTS = PromisedInsert(APPEND)
 EARLIER = (
     select(*STORED)
     .where(outbox.c.ordering_key == any_(bindparam("keys", type_=ARRAY(Text))), outbox.c.id < bindparam("before"))
@@ -44,14 +72,33 @@ DEPTH = select(func.count(), func.coalesce(func.extract("epoch", func.now() - fu
 
 
 class Promised(NamedTuple):
-    """A message to publish. Those with the same `ordering_key` go out in the order of their ids.
+    """A message to publish, whose body is JSON around a position in the log. Those with the same `ordering_key` go out
+    in the order of their ids.
 
     `follows` is False where there can be none before it.
     """
 
-    envelope: Envelope
+    exchange: str
+    routing_key: str
+    message_id: str
+    type: str
+    content_type: str
+    headers: Mapping[str, HeaderValue]
+    around_position: tuple[bytes, bytes]
     ordering_key: str | None = None
     follows: bool = False
+
+    def envelope(self, position: int | None) -> Envelope:
+        before, after = self.around_position
+        return Envelope(
+            exchange=self.exchange,
+            routing_key=self.routing_key,
+            type=self.type,
+            body=b"%b%b%b" % (before, b"null" if position is None else b"%d" % position, after),
+            message_id=self.message_id,
+            content_type=self.content_type,
+            headers=self.headers,
+        )
 
 
 class Stored(NamedTuple):
@@ -67,26 +114,39 @@ class Depth:
     oldest_seconds: float
 
 
-async def add(connection: AsyncConnection, promised: Sequence[Promised]) -> list[Stored]:
-    """In the same order."""
-    if not promised:
-        return []
+def addition(promised: Sequence[Promised], *, events: int) -> Addition:
+    """There must be one. The first messages are those of the events that the same statement appends, one for each.
+    Inserting gives their ids in the same order.
+    """
     rows = [
         (
             message.ordering_key,
-            message.envelope.exchange,
-            message.envelope.routing_key,
-            message.envelope.message_id,
-            message.envelope.type,
-            message.envelope.content_type,
-            to_json(dict(message.envelope.headers)).decode(),
-            message.envelope.body,
+            message.exchange,
+            message.routing_key,
+            message.message_id,
+            message.type,
+            message.content_type,
+            to_json(dict(message.headers)).decode(),
         )
         for message in promised
     ]
-    message_ids, ids = await ADD(connection, rows)
-    id_of = dict(zip(message_ids, ids, strict=True))
-    return [Stored(id_of[message.envelope.message_id or ""], *message) for message in promised]
+    insert = ADD_WITH_EVENTS if events else ADD_ALONE
+    before, after = zip(*(message.around_position for message in promised), strict=True)
+    added = insert.of(rows)
+    added.parameters.update({_BEFORE: list(before), _AFTER: list(after), _OTHERS: len(promised) - events})
+    return added
+
+
+def stored(promised: Sequence[Promised], added: Mapping[RowInsert, Sequence[int]]) -> list[Stored]:
+    """The messages as they are in the outbox now. `added` is what inserting them, and the events, gave."""
+    positions = added.get(APPEND, ())
+    ids = added.get(ADD_WITH_EVENTS if positions else ADD_ALONE, ())
+    last = positions[-1] if positions else None
+    beyond = repeat(last, len(ids) - len(positions))
+    return [
+        Stored(id_, message.envelope(position), message.ordering_key, message.follows)
+        for message, position, id_ in zip(promised, chain(positions, beyond), ids, strict=True)
+    ]
 
 
 async def earlier(connection: AsyncConnection, keys: Collection[str], *, before: int, limit: int) -> list[Stored]:

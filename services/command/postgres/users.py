@@ -1,19 +1,17 @@
-"""The users' current state, loaded and saved a batch at a time."""
+"""The users' current state, read and written a batch at a time."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import any_, bindparam, null, select, union_all, update
+from sqlalchemy import any_, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import Text
 
 from services.command.aggregates import Change
 from services.command.domain.user import User, UserStatus
 from services.command.handlers.users import Users
-from services.command.postgres.row_insert import Addition, RowInsert
-from services.command.postgres.rows import NOW, in_columns, unnested
+from services.command.postgres.reading import Reading
+from services.command.postgres.row_insert import Addition, OnConflict, RowInsert
 from services.command.postgres.tables import users
 from shared.contracts.base import Command
 from shared.contracts.commands import CreateUser, UpdateUserEmail
@@ -21,26 +19,19 @@ from shared.contracts.fields import email_key
 
 COLUMNS = ("user_id", "name", "email", "email_key", "status", "version")
 
-LOCK = (
-    select(users.c.user_id, users.c.name, users.c.email, users.c.status, users.c.version)
-    .where(users.c.user_id == any_(bindparam("ids", type_=ARRAY(Text))))
-    .order_by(users.c.user_id)
-    .with_for_update()
+USERS = select(users.c.user_id, users.c.name, users.c.email, users.c.status, users.c.version).where(
+    users.c.user_id == any_(bindparam("user_ids", type_=ARRAY(Text)))
 )
-_locked = LOCK.cte("locked")
-LOCK_AND_FIND_OWNERS = union_all(
-    select(_locked.c.user_id, _locked.c.name, _locked.c.email, _locked.c.status, _locked.c.version),
-    select(users.c.user_id, null(), users.c.email_key, null(), null()).where(
-        users.c.email_key == any_(bindparam("keys", type_=ARRAY(Text)))
-    ),
+OWNERS = select(users.c.email_key, users.c.user_id).where(
+    users.c.email_key == any_(bindparam("email_keys", type_=ARRAY(Text)))
 )
-"""Users with their versions, and then the owners of e-mail addresses with none."""
 INSERT = RowInsert(users, COLUMNS, now=["created_at", "updated_at"], often_same=["status", "version"])
-_new = unnested(users, *COLUMNS, now=["updated_at"]).subquery("new")
-UPDATE = (
-    update(users)
-    .values({name: _new.c[name] for name in (*COLUMNS, "updated_at") if name != "user_id"})
-    .where(users.c.user_id == _new.c.user_id)
+UPDATE = RowInsert(
+    users,
+    COLUMNS,
+    now=["created_at", "updated_at"],
+    on_conflict=OnConflict("user_id", lambda new: {name: new[name] for name in (*COLUMNS[1:], "updated_at")}),
+    prefix="updated_",
 )
 
 
@@ -49,38 +40,29 @@ class UserStore:
 
     aggregate_type = "user"
 
-    async def load(self, connection: AsyncConnection, commands: Sequence[Command]) -> Users:
-        """Locks the users, and reads who owns the e-mail addresses that the commands ask for.
-
-        The owners are not locked: who is quicker is settled by the unique constraint, and the slower batch runs again.
-        """
-        ids = sorted({command.aggregate_id for command in commands})
+    def readings(self, commands: Sequence[Command]) -> Sequence[Reading]:
+        """The users, and who owns the e-mail addresses that the commands ask for."""
+        ids = {command.aggregate_id for command in commands}
         keys = {email_key(email) for command in commands if (email := _email(command)) is not None}
-        if keys:
-            rows = await connection.execute(LOCK_AND_FIND_OWNERS, {"ids": ids, "keys": sorted(keys)})
-        else:
-            rows = await connection.execute(LOCK, {"ids": ids})
-        loaded: dict[str, tuple[User, int]] = {}
-        owners: dict[str, str] = {}
-        for user_id, name, email, status, version in rows:
-            if version is None:
-                owners[email] = user_id
-            else:
-                loaded[user_id] = User(user_id, name, email, UserStatus(status)), version
-        return Users(loaded, owners)
+        users = Reading(USERS, {"user_ids": sorted(ids)})
+        return [users, Reading(OWNERS, {"email_keys": sorted(keys)})] if keys else [users]
 
-    async def save(self, connection: AsyncConnection, aggregates: Users, now: datetime) -> Addition | None:
-        """What is new comes after what is updated, so that an address one user gives up can go to a new one in the same
-        batch.
+    def loaded(self, rows: Sequence[Sequence[Sequence[Any]]]) -> Users:
+        users, *owners = rows
+        loaded = {
+            user_id: (User(user_id, name, email, UserStatus(status)), version)
+            for user_id, name, email, status, version in users
+        }
+        return Users(loaded, {key: user_id for found in owners for key, user_id in found})
+
+    def additions(self, aggregates: Users) -> Sequence[Addition]:
+        """All addresses are checked at the end of the statement, so one that a user gives up can go to another in the
+        same batch.
         """
         changes = aggregates.changes()
         updated = [change for change in changes if change.loaded_version]
-        inserted = [change for change in changes if not change.loaded_version]
-        if updated:
-            result = await connection.execute(UPDATE, {**in_columns(COLUMNS, _rows(updated)), NOW: now})
-            if result.rowcount != len(updated):
-                raise RuntimeError("a locked user has gone")
-        return INSERT.of(_rows(inserted)) if inserted else None
+        created = [change for change in changes if not change.loaded_version]
+        return [insert.of(_rows(changed)) for insert, changed in ((UPDATE, updated), (INSERT, created)) if changed]
 
 
 def _email(command: Command) -> str | None:

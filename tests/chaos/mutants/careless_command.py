@@ -12,13 +12,12 @@ from uuid import UUID
 
 from services.command import bootstrap
 from services.command.outbox_sweep import OutboxSweep, _alone
-from services.command.pipeline import transaction
-from services.command.pipeline.batch_decision import BatchDecision, decide_batch
 from services.command.pipeline.completion import Completion
 from services.command.pipeline.pipeline import Pipeline
 from services.command.pipeline.transaction import BatchTransaction, Committed
-from services.command.postgres import dead_letters, inbox, outbox
+from services.command.postgres import inbox, outbox
 from services.command.postgres.failures import is_transient
+from services.command.postgres.reading import read_together
 from shared.messaging.envelope import Delivery, Envelope
 from shared.messaging.ports import PublishFailure
 from shared.messaging.publisher import AmqpPublisher
@@ -34,16 +33,17 @@ def ack_before_commit() -> None:
 def no_inbox() -> None:
     """Keeps outcomes for the record, but never asks whether a command has been processed before."""
 
-    async def remembers_nothing(*_: object) -> dict[UUID, Any]:
+    def remembers_nothing(_: object) -> dict[UUID, Any]:
         return {}
 
     async def keeps_what_is_new(self: Any, connection: Any, decision: Any, *arguments: Any) -> Any:
-        known = await really_load(connection, decision.processed.keys()) if decision.processed else {}
+        (rows,) = await read_together(connection, [inbox.reading(decision.processed.keys())])
+        known = really_known(rows)
         decision.processed = {key: decision.processed[key] for key in decision.processed.keys() - known.keys()}
         return await really_write(self, connection, decision, *arguments)
 
-    really_load, really_write = inbox.load, BatchTransaction._write
-    put(inbox, "load", remembers_nothing)
+    really_known, really_write = inbox.known, BatchTransaction._write
+    put(inbox, "known", remembers_nothing)
     put(BatchTransaction, "_write", keeps_what_is_new)
 
 
@@ -128,28 +128,22 @@ def mandatory_off() -> None:
 def reply_before_commit() -> None:
     """Tells the client as soon as it is decided, to be quick; the commit follows."""
     completions: list[Any] = []
-    decided: dict[Any, BatchDecision] = {}
-    really_begin, really_reply, really_add = Completion.__init__, Completion._reply, dead_letters.add
+    really_begin, really_reply, really_write = Completion.__init__, Completion._reply, BatchTransaction._write
 
     def begin(self: Any, *arguments: Any, **named: Any) -> None:
         completions.append(self)
         really_begin(self, *arguments, **named)
 
-    def decide(*arguments: Any, **named: Any) -> BatchDecision:
-        decision = decided[asyncio.current_task()] = decide_batch(*arguments, **named)
-        return decision
-
-    async def add_last(*arguments: Any) -> None:
-        await really_add(*arguments)
-        await really_reply(completions[0], decided.pop(asyncio.current_task()).replies)
+    async def reply_and_write(self: Any, connection: Any, decision: Any, *arguments: Any) -> Any:
+        await really_reply(completions[0], decision.replies)
+        return await really_write(self, connection, decision, *arguments)
 
     async def has_replied(*_: object) -> None:
         return None
 
     put(Completion, "__init__", begin)
     put(Completion, "_reply", has_replied)
-    put(transaction, "decide_batch", decide)
-    put(dead_letters, "add", add_last)
+    put(BatchTransaction, "_write", reply_and_write)
 
 
 def task_per_message() -> None:
@@ -182,10 +176,12 @@ def cleared_before_confirm() -> None:
 def poison_dropped() -> None:
     """Logs a message that can't be read, acknowledges it, and goes on."""
 
-    async def add(*_: object) -> None:
-        return None
+    async def write(self: Any, connection: Any, decision: Any, *arguments: Any) -> Any:
+        decision.letters.clear()
+        return await really_write(self, connection, decision, *arguments)
 
-    put(dead_letters, "add", add)
+    really_write = BatchTransaction._write
+    put(BatchTransaction, "_write", write)
 
 
 CARELESS: Mapping[str, Callable[[], None]] = {

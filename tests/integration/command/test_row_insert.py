@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from services.command.ids import new_id
-from services.command.postgres.row_insert import RowInsert
+from services.command.postgres.row_insert import RowInsert, insert_together
 from services.command.postgres.tables import events
 
 COLUMNS = (
@@ -27,7 +27,7 @@ ADD = RowInsert(
     COLUMNS,
     now=["time"],
     often_same=["aggregate_type", "type", "schema_version", "actor"],
-    returning=["event_id", "position"],
+    returning="position",
 )
 NOW = datetime(2026, 11, 23, 4, 5, 6, 789, tzinfo=UTC)
 
@@ -51,10 +51,10 @@ async def test_each_row_is_stored_and_its_position_given(
 ) -> None:
     engine = create_async_engine(service_database)
     async with engine.begin() as connection:
-        event_ids, positions = await ADD(connection, rows, now=NOW)
+        added = await insert_together(connection, [ADD.of(rows)], now=NOW)
     await engine.dispose()
 
     stored = await sql.fetch(f"SELECT {', '.join(COLUMNS)}, time, position FROM events ORDER BY position")
     assert [tuple(found)[:-2] for found in stored] == rows
     assert {found["time"] for found in stored} == {NOW}
-    assert dict(zip(event_ids, positions, strict=True)) == {found["event_id"]: found["position"] for found in stored}
+    assert added == {ADD: [found["position"] for found in stored]}

@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from services.command.pipeline.dead_letter import DeadLetter
-from services.command.postgres.dead_letters import add
+from services.command.postgres.dead_letters import addition
+from services.command.postgres.row_insert import insert_together
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -32,5 +33,5 @@ def letter(message_id: str, **changes: Any) -> DeadLetter:
 async def bury(admin_url: str, letters: Sequence[DeadLetter], *, now: datetime = NOON) -> None:
     engine = create_async_engine(admin_url)
     async with engine.begin() as connection:
-        await add(connection, letters, now)
+        await insert_together(connection, [addition(letters)], now=now)
     await engine.dispose()

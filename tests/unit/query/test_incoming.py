@@ -140,6 +140,6 @@ def test_the_reason_names_the_field_and_not_its_value() -> None:
 @pytest.mark.parametrize("number", [1, 2, 30, 500])
 def test_how_many_outcomes_a_message_tells_of_shows_roughly_in_its_size(number: int) -> None:
     outcomes = [accepted_json(uuid4(), str(uuid4()), 1, consistency_token("user", str(uuid4()), 1))] * number
-    message = replace(delivery({}), body=outcomes_json("2026-11-30T12:00:00.000Z", 7, outcomes).encode())
+    message = replace(delivery({}), body="7".join(outcomes_json("2026-11-30T12:00:00.000Z", outcomes)).encode())
 
     assert 0.7 * number <= number_of_outcomes(message) <= 1.3 * number
