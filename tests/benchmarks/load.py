@@ -123,7 +123,7 @@ async def _nothing() -> list[float]:
 
 @asynccontextmanager
 async def _no_pauses() -> AsyncIterator[None]:
-    """Python's search for circles of garbage stopped this process for a tenth of a second: late to send, late to see."""
+    """Python's search for circles of garbage stops this process for a tenth of a second: late to send, late to see."""
     gc.collect()
     gc.disable()
     try:
