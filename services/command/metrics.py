@@ -33,7 +33,7 @@ class CommandMetrics:
         )
         self.retries = Counter(
             "command_retries_total",
-            "Transactions run again: the store failed, a batch was halved, or one command failed.",
+            "Transactions run again: the store failed, a batch was late or was halved, or one command failed.",
             ["why"],
             registry=registry,
         )

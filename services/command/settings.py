@@ -23,7 +23,7 @@ class CommandSettings(ServiceSettings):
     """`plain` takes messages through aiormq, a frame at a time: slower, and there in case of doubt."""
     partitions: int = Field(default=DEFAULT_PARTITIONS, ge=1, le=1024)
     batch_size: int = Field(default=500, ge=1, le=5000)
-    batch_linger: float = Field(default=0.025, ge=0, le=1)
+    batch_linger: float = Field(default=0.012, ge=0, le=1)
     """How long a batch gathers while many commands come; the fewer come, the shorter."""
     prefetch: int = Field(default=500, ge=1, le=65535)
     """Messages of each partition that are in memory at most."""

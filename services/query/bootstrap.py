@@ -325,6 +325,7 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
                     answer=feed.answer,
                     max_batch=settings.batch_size,
                     linger=min(live.model.linger_seconds, most_linger),
+                    busy=live.model.busy,
                     turns=turns if live.model.takes_turns else None,
                 )
                 for live in models.all

@@ -59,7 +59,8 @@ class FoldedModel:
 
     `linger_seconds` is how far apart batches begin while many events come: the more go together, the less each costs.
     The fewer come, the less they wait, and after a pause for nothing. Different times keep models from writing all at
-    once. One that `takes_turns` also lets others that do so finish what they write: it is less urgent than the rest.
+    once. `busy` is how many events a second are many. One that `takes_turns` also lets others that do so finish what
+    they write: it is less urgent than the rest.
     """
 
     name: str
@@ -69,6 +70,7 @@ class FoldedModel:
     entries_by: str | None = None
     followed: bool = False
     linger_seconds: float = 0.1
+    busy: float = 200.0
     takes_turns: bool = True
     indexes: Sequence[IndexModel] = ()
 

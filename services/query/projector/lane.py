@@ -19,7 +19,7 @@ from services.query.projector.log_reader import LogReader
 from services.query.projector.projection import Projection
 from services.query.projector.trouble import Trouble
 from services.query.projector.turns import Turns
-from shared.messaging.arrival_rate import ArrivalRate
+from shared.messaging.arrival_rate import BUSY, ArrivalRate
 from shared.messaging.backoff import Backoff
 from shared.messaging.envelope import Delivery, Receipt
 
@@ -75,6 +75,7 @@ class Lane:
         answer: "Callable[[Lane, Sequence[Delivery]], Awaitable[None]]",
         max_batch: int,
         linger: float = 0.0,
+        busy: float = BUSY,
         turns: Turns | None = None,
         backoff: Backoff | None = None,
     ) -> None:
@@ -94,7 +95,7 @@ class Lane:
         self._max_batch = max_batch
         self._linger = linger
         self._turns = turns
-        self._arrival_rate = ArrivalRate()
+        self._arrival_rate = ArrivalRate(busy)
         self._began_at = -float("inf")
         self._hand: deque[Chunk] = deque()
         self._passed_by: list[Chunk] = []

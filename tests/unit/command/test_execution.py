@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from asyncpg import UniqueViolationError
+from sqlalchemy.exc import IntegrityError
 
 from services.command.bootstrap import command_bus
 from services.command.metrics import CommandMetrics
@@ -26,12 +28,16 @@ class Store:
         self.runs = 0
         self.failing: dict[str, int] = {}
         self.away = 0
+        self.late = 0
 
     async def __call__(self, arrivals: Sequence[Arrival]) -> Committed:
         self.runs += 1
         if self.away:
             self.away -= 1
             raise ConnectionRefusedError
+        if self.late:
+            self.late -= 1
+            raise IntegrityError("INSERT", {}, UniqueViolationError())
         for arrival in arrivals:
             key = arrival.delivery.routing_key
             if not isinstance(arrival, Unprocessable) and self.failing.get(key, 0) > 0:
@@ -88,6 +94,19 @@ async def test_a_command_that_works_at_the_next_attempt_is_applied(harness: Harn
     harness.store.failing["b"] = MAX_ATTEMPTS - 1
     assert await harness.run("a", "b", "c") == ["a", "b", "c"]
     assert not any(isinstance(a, Unprocessable) for arrivals in harness.store.committed for a in arrivals)
+
+
+async def test_a_batch_that_was_late_runs_again_as_it_is(harness: Harness) -> None:
+    harness.store.late = 1
+    assert await harness.run("a", "b", "c") == ["a", "b", "c"]
+    assert [len(arrivals) for arrivals in harness.store.committed] == [3]
+    assert harness.store.runs == 2
+
+
+async def test_a_batch_that_is_late_again_is_halved(harness: Harness) -> None:
+    harness.store.late = 2
+    assert await harness.run("a", "b", "c") == ["a", "b", "c"]
+    assert [len(arrivals) for arrivals in harness.store.committed] == [1, 2]
 
 
 async def test_while_the_store_is_away_the_batch_waits_and_nothing_is_buried(harness: Harness) -> None:

@@ -10,6 +10,7 @@ USERS = FoldedModel(
     project=project,
     followed=True,
     linger_seconds=0.015,
+    busy=2000.0,
     takes_turns=False,
     indexes=INDEXES,
 )
