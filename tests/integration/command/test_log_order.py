@@ -8,7 +8,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from services.command.ids import new_id
-from services.command.postgres import events, inbox
+from services.command.pipeline.announcements import event_messages
+from services.command.pipeline.batch_decision import NewFact
+from services.command.postgres import events, inbox, outbox
 from services.command.postgres.events import NewEvent
 from services.command.postgres.row_insert import insert_together
 
@@ -47,10 +49,12 @@ async def test_a_transaction_has_its_id_before_it_takes_a_position(
         return NewEvent(new_id(), "user", "u1", version, "UserRenamed", 1, "{}", None, new_id(), None)
 
     new = [renamed(1), renamed(2)]
+    facts = [NewFact(event, None) for event in new]
     beside = [inbox.addition({new_id(): inbox.Processed(b"hash", "{}")})] if with_commands else []
+    additions = [*beside, events.addition(new), outbox.addition(event_messages(facts, NOW), events=len(new))]
 
     async with engine.begin() as connection:
-        await insert_together(connection, [*beside, events.addition(new)], now=NOW)
+        await insert_together(connection, additions, now=NOW)
 
     found = await sql.fetch("SELECT position, transaction_id FROM watchful.events ORDER BY position")
     assert [row["position"] for row in found] == [1, 2]
