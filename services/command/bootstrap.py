@@ -149,7 +149,7 @@ async def bootstrap(
                 max_batch=max_batch,
                 linger=settings.batch_linger,
                 arrivals=ArrivalRate(busy=COMMANDS_BUSY, power=0.5),
-                rest=settings.batch_linger / 2,
+                rest=True,
                 metrics=messaging,
             )
             return await stack.enter_async_context(consuming_from)

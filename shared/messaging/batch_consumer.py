@@ -22,6 +22,8 @@ from shared.messaging.queue_consumers import QueueConsumers
 
 WORTH_A_REST = 2
 """Messages that are to be expected in the meantime."""
+TURNS_TO_READ = 2
+"""Of the event loop: one in which the socket is waited for again, one in which it is read."""
 
 
 class AmqpBatchConsumer:
@@ -33,8 +35,8 @@ class AmqpBatchConsumer:
     batch waits for more after its first message while many arrive; the fewer, the shorter (as `arrivals` has it), and
     not at all when none is to be expected. `weigh` says for how many a message counts in that. Consumers that get lost
     are made again (see QueueConsumers). Leaving the context closes the channel: what is not acknowledged by then is
-    given back, in order. `rest` (seconds) is for how long nothing is read while many arrive one by one; it concerns all
-    consumers of the connection.
+    given back, in order. With `rest` nothing is read while a batch waits and several are to come, but all at its end:
+    one by one would cost more. It concerns all consumers of the connection.
     """
 
     def __init__(
@@ -47,7 +49,7 @@ class AmqpBatchConsumer:
         linger: float = 0.005,
         arrivals: ArrivalRate | None = None,
         weigh: Callable[[Delivery], int] | None = None,
-        rest: float = 0.0,
+        rest: bool = False,
         check_every: float = 5.0,
         metrics: MessagingMetrics | None = None,
     ) -> None:
@@ -140,7 +142,7 @@ class AmqpBatchConsumer:
     def on_deliveries(self, deliveries: list[Delivery]) -> None:
         if self._halted:
             return
-        if self._linger or self._rest:
+        if self._linger:
             self._count_arrivals(len(deliveries) if self._weigh is None else sum(map(self._weigh, deliveries)))
         self._outstanding.add(*[delivery.delivery_tag for delivery in deliveries])
         self._buffer.extend(deliveries)
@@ -174,11 +176,7 @@ class AmqpBatchConsumer:
             self._filled.set()
 
     def _count_arrivals(self, messages: int) -> None:
-        now = monotonic()
-        self._arrival_rate.count(messages, now)
-        rest = self._arrival_rate.worth_waiting(self._rest, now)
-        if self._channel is not None and rest and self._arrival_rate.expected_within(rest, now) >= WORTH_A_REST:
-            self._channel.rest(rest)
+        self._arrival_rate.count(messages, monotonic())
 
     def _time_to_linger(self) -> float:
         """Seconds; none when nothing more is to be expected in the meantime."""
@@ -190,9 +188,20 @@ class AmqpBatchConsumer:
 
     async def _wait_for_more(self, seconds: float) -> None:
         self._filled.clear()
+        rests = self._rest and self._channel is not None and self._is_worth_a_rest(seconds)
+        if rests and self._channel is not None:
+            self._channel.rest(seconds)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._filled.wait()
+        if rests:
+            for _ in range(TURNS_TO_READ):
+                await asyncio.sleep(0)
+
+    def _is_worth_a_rest(self, seconds: float) -> bool:
+        """Not when few are to come, nor when so many that the batch is full before."""
+        expected = self._arrival_rate.expected_within(seconds, monotonic())
+        return WORTH_A_REST <= expected < self._max_batch - len(self._buffer)
 
     def _settle(
         self, deliveries: Sequence[Receipt], frames_for: Callable[[int, Iterable[int]], bytes], counter: Counter

@@ -32,7 +32,7 @@ async def publish_one_by_one(rabbit: RabbitStage, first: int, count: int) -> Non
 
 async def test_what_gathers_comes_whole_and_in_order(rabbit: RabbitStage, rests: list[float]) -> None:
     await rabbit.declare_queue("q")
-    async with rabbit.consumer(["q"], linger=0.04, rest=0.02) as consumer:
+    async with rabbit.consumer(["q"], linger=0.04, rest=True) as consumer:
         publishing = asyncio.create_task(publish_one_by_one(rabbit, 0, MESSAGES))
         taken = await take(consumer, MESSAGES)
         await publishing
@@ -43,7 +43,7 @@ async def test_what_gathers_comes_whole_and_in_order(rabbit: RabbitStage, rests:
 
 async def test_a_connection_that_is_lost_meanwhile_is_made_again(rabbit: RabbitStage, rests: list[float]) -> None:
     await rabbit.declare_queue("q")
-    async with rabbit.consumer(["q"], linger=0.04, rest=0.02) as consumer:
+    async with rabbit.consumer(["q"], linger=0.04, rest=True) as consumer:
         publishing = asyncio.create_task(publish_one_by_one(rabbit, 0, MESSAGES))
         first = await take(consumer, MESSAGES // 4)
         await publishing
@@ -57,7 +57,7 @@ async def test_a_connection_that_is_lost_meanwhile_is_made_again(rabbit: RabbitS
 
 async def test_who_gets_little_reads_at_once(rabbit: RabbitStage, rests: list[float]) -> None:
     await rabbit.declare_queue("q")
-    async with rabbit.consumer(["q"], linger=0.04, rest=0.02) as consumer:
+    async with rabbit.consumer(["q"], linger=0.04, rest=True) as consumer:
         await publish_one_by_one(rabbit, 0, 1)
         await take(consumer, 1)
 
