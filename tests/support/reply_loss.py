@@ -9,8 +9,8 @@ LONGEST = 64
 class ReplyLoss:
     """The next `times` replies that match `reply`; with `request`, only those to a request that matches it.
 
-    With `request` the connection must be one of a reply for each request, as MongoDB's are. `count` is how many were
-    lost. A reply that matches is proof that the server has carried out what was asked.
+    With `request` the connection must be one of a reply for each request, as those of MongoDB and PostgreSQL are.
+    `count` is how many were lost. A reply that matches is proof that the server has carried out what was asked.
     """
 
     def __init__(self, reply: re.Pattern[bytes], *, request: re.Pattern[bytes] | None = None, times: int = 1) -> None:

@@ -8,7 +8,8 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import make_url
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from services.command.bootstrap import STORES, command_bus, utc_now
 from services.command.ids import new_id
@@ -16,11 +17,14 @@ from services.command.pipeline.arrivals import Arrival
 from services.command.pipeline.reception import receive_command
 from services.command.pipeline.transaction import BatchTransaction
 from services.command.postgres import inbox
-from services.command.postgres.failures import is_conflict
+from services.command.postgres.failures import is_conflict, is_transient
 from services.command.postgres.outbox import Stored
 from services.command.postgres.reading import Reading, read_together
 from services.command.postgres.users import OWNERS, USERS
+from tests.chaos.faults.lost_reply import BATCH, COMMITTED
 from tests.integration.command.parts import Parts, parts
+from tests.support.reply_loss import ReplyLoss
+from tests.support.tcp_proxy import TcpProxy
 from tests.unit.command.deliveries import SOME_ID, delivery
 
 receive = partial(receive_command, command_bus())
@@ -135,3 +139,24 @@ async def test_rows_of_different_tables_are_read_each_with_its_own(wired: Parts)
     assert [tuple(row) for row in alone] == [tuple(row) for row in found]
     assert [tuple(row) for row in owned] == [("bob@example.com", "bob")]
     assert nothing == []
+
+
+async def test_a_batch_whose_commit_is_not_heard_of_is_known_when_it_comes_again(
+    sql: asyncpg.Connection, service_database: str
+) -> None:
+    loss = ReplyLoss(COMMITTED, request=BATCH)
+    same, url = create("alice", message_id=str(SOME_ID)), make_url(service_database)
+    assert url.port is not None
+    async with TcpProxy(url.port) as proxy:
+        through = url.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
+        async with parts(through) as wired:
+            await wired.transaction([create("bob")])
+            proxy.lose_replies(loss)
+            with pytest.raises(DBAPIError) as raised:
+                await wired.transaction([same])
+
+            assert is_transient(raised.value)
+            assert (await wired.transaction([same])).counts == [("CreateUser", "duplicate")]
+
+    assert loss.count == 1
+    assert await sql.fetchval("SELECT count(*) FROM events") == 2
