@@ -7,8 +7,11 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.command import bootstrap
 from services.command.outbox_sweep import OutboxSweep, _alone
@@ -50,8 +53,13 @@ def no_inbox() -> None:
 def last_id_cursor() -> None:
     """Publishes from the outbox by `id > last`, which skips rows that were given their id first and commit later.
 
-    Partitions commit side by side here, as they do in several processes; that alone would be right.
+    Partitions commit side by side here, as they do in several processes, and each says COMMIT when it has seen what it
+    has written; that alone would be right.
     """
+
+    def begin(self: Any, engine: AsyncEngine, *arguments: Any, **named: Any) -> None:
+        really_begin(self, engine, *arguments, **named)
+        self._engine = SimpleNamespace(connect=engine.begin)
 
     async def leaves_it_to_the_relay(*_: object) -> list[int]:
         return []
@@ -95,6 +103,8 @@ def last_id_cursor() -> None:
             async for committed in self._execution.run(arrivals):
                 await self._completion.run(committed)
 
+    really_begin = BatchTransaction.__init__
+    put(BatchTransaction, "__init__", begin)
     put(Pipeline, "run", side_by_side)
     put(Completion, "_publish", leaves_it_to_the_relay)
     put(OutboxSweep, "run", relay)
