@@ -16,6 +16,9 @@ from services.command.postgres.outage import Outage
 from shared.messaging.envelope import Delivery
 
 MAX_ATTEMPTS = 3
+MAX_TIMES_LATE = 10
+"""Each time another process has committed something of the same aggregate; but a store that contradicts itself looks
+the same."""
 PAUSE_SECONDS = 0.05
 """Between attempts of one command: time enough for whoever was quicker to commit."""
 
@@ -60,10 +63,10 @@ class Execution:
         """Yields each part of the batch as it is committed, in order; normally the whole batch at once.
 
         A batch that was late, because another process had written the same aggregate or command since it was read, runs
-        again as it is; the second time it may be one command's fault, too.
-        A batch that fails for what may be one command's fault is halved again and again, so that the culprit ends up
-        alone and all others go through in their order. Alone it gets MAX_ATTEMPTS and then becomes a dead letter. When
-        the service stops while the store is away, the rest is dropped: it is delivered again.
+        again as it is; the second time it may be one command's fault, too. A batch that fails for what may be one
+        command's fault is halved again and again, so that the culprit ends up alone and all others go through in their
+        order. Alone it gets MAX_ATTEMPTS, or MAX_TIMES_LATE, and then becomes a dead letter. When the service stops
+        while the store is away, the rest is dropped: it is delivered again.
         """
         todo = [_Part(arrivals)]
         while todo:
@@ -110,7 +113,7 @@ class Execution:
         failures = part.failures + 1
         delivery = arrival.delivery
         about = {"queue": delivery.queue, "type": delivery.type, "message_id": delivery.message_id}
-        if failures < MAX_ATTEMPTS:
+        if failures < (MAX_TIMES_LATE if is_conflict(error) else MAX_ATTEMPTS):
             logger.warning("command failed, runs again", attempt=failures, error=in_few_words(error), **about)
             self._metrics.retries.labels("command").inc()
             await asyncio.sleep(PAUSE_SECONDS * failures)

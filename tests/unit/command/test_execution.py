@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from services.command.bootstrap import command_bus
 from services.command.metrics import CommandMetrics
 from services.command.pipeline.arrivals import Arrival, Unprocessable
-from services.command.pipeline.execution import MAX_ATTEMPTS, Execution
+from services.command.pipeline.execution import MAX_ATTEMPTS, MAX_TIMES_LATE, Execution
 from services.command.pipeline.reception import receive_command
 from services.command.pipeline.transaction import Committed
 from services.command.postgres.outage import Outage
@@ -107,6 +107,20 @@ async def test_a_batch_that_is_late_again_is_halved(harness: Harness) -> None:
     harness.store.late = 2
     assert await harness.run("a", "b", "c") == ["a", "b", "c"]
     assert [len(arrivals) for arrivals in harness.store.committed] == [1, 2]
+
+
+async def test_a_command_that_others_overtake_again_and_again_is_applied(harness: Harness) -> None:
+    harness.store.late = MAX_TIMES_LATE - 1
+    assert await harness.run("a") == ["a"]
+    assert not any(isinstance(a, Unprocessable) for arrivals in harness.store.committed for a in arrivals)
+
+
+async def test_a_command_that_can_never_be_written_becomes_a_dead_letter(harness: Harness) -> None:
+    harness.store.late = MAX_TIMES_LATE
+    assert await harness.run("a") == ["a"]
+    ((buried,),) = harness.store.committed
+    assert isinstance(buried, Unprocessable)
+    assert buried.letter.attempts == MAX_TIMES_LATE
 
 
 async def test_while_the_store_is_away_the_batch_waits_and_nothing_is_buried(harness: Harness) -> None:
