@@ -22,8 +22,6 @@ from shared.messaging.envelope import Envelope, HeaderValue
 
 COLUMNS = ("ordering_key", "exchange", "routing_key", "message_id", "type", "content_type", "headers")
 STORED = (outbox.c.id, *(outbox.c[name] for name in COLUMNS), outbox.c.body)
-
-
 _BEFORE, _AFTER, _OTHERS = "outbox_before", "outbox_after", "outbox_others"
 
 
