@@ -25,7 +25,7 @@ INDEX_PAGES = "memory_page_max=512KB"
 """A page of an index that has grown so large is written out in pieces, by whoever makes it grow. Left at 5 MB it takes
 35,000 keys for each index of a young database, then a tenth of a second or more at once, and all indexes of `_id`s of
 a model in the same one: of 2,000 commands/s those that came meanwhile became visible a quarter of a second late.
-Smaller pages are searched faster, too: updates take mongod two thirds of the CPU.
+Updates take mongod about three quarters of the CPU.
 """
 CHECKPOINT_SECONDS = 180
 """By default mongod writes out all that has changed once a minute, which takes 40 % of a core for seconds: of 2,000

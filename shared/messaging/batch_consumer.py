@@ -188,13 +188,13 @@ class AmqpBatchConsumer:
 
     async def _wait_for_more(self, seconds: float) -> None:
         self._filled.clear()
-        rests = self._rest and self._channel is not None and self._is_worth_a_rest(seconds)
-        if rests and self._channel is not None:
-            self._channel.rest(seconds)
+        resting = self._channel if self._rest and self._is_worth_a_rest(seconds) else None
+        if resting is not None:
+            resting.rest(seconds)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._filled.wait()
-        if rests:
+        if resting is not None:
             for _ in range(TURNS_TO_READ):
                 await asyncio.sleep(0)
 
