@@ -6,6 +6,7 @@ from statistics import median
 from typing import Any
 
 from tests.benchmarks.figures import FIGURES, Figure, shown
+from tests.benchmarks.percentiles import spread
 
 BEGIN, END = "<!-- written by make bench KEEP=1 -->\n", "<!-- end of what make bench wrote -->\n"
 PICTURE = "tests/benchmarks/results/results.png"
@@ -38,7 +39,7 @@ ABSOLUTE: Sequence[tuple[str, Sequence[tuple[str, str]]]] = (
         [("with 10,000 users", "growth.few.rate"), ("with 1,000,000", "growth.many.rate")],
     ),
     (
-        "resident memory after so many commands, MB (10 more are allowed after 200,000)",
+        "resident memory after so many commands, MB",
         [
             (f"{service} after {size}:", f"memory.{name}.{service}_mb")
             for service in ("command", "query")
@@ -54,6 +55,8 @@ def section(results: Mapping[str, Any]) -> str:
     machine = results["machine"]
     rows = [_row(figure, results["figures"][figure.name]) for figure in FIGURES if figure.name in results["figures"]]
     absolute = [f"| {what} | {', '.join(values)} |" for what, names in ABSOLUTE if (values := _medians(results, names))]
+    if grown := _grown(results):
+        absolute.append(f"| more after 200,000 than after 20,000 in the same round, MB (10 are allowed) | {grown} |")
     notes = [f"- {note}" for note in dict.fromkeys(results["notes"])]
     return "\n".join(
         [
@@ -109,3 +112,14 @@ def _medians(results: Mapping[str, Any], names: Sequence[tuple[str, str]]) -> li
             fewer = "" if len(values) == len(samples) else f" ({len(values)} of {len(samples)} counted)"
             found.append((f"{label} {middle:,.0f}" if middle >= 1000 else f"{label} {shown(middle)}") + fewer)
     return found
+
+
+def _grown(results: Mapping[str, Any]) -> str:
+    """By how much each service's memory grows with the backlog: the difference in one round, least and most."""
+    told = []
+    for service in ("command", "query"):
+        samples = (results["samples"].get(f"memory.{size}.{service}_mb", ()) for size in ("small", "large"))
+        if differences := [large - small for small, large in zip(*samples, strict=False)]:
+            value = spread(differences)
+            told.append(f"{service} {shown(value.median)} ({shown(value.least)}–{shown(value.most)})")
+    return ", ".join(told)

@@ -37,6 +37,12 @@ def test_what_lies_behind_a_ratio_is_the_median_of_what_was_measured_and_says_wh
     assert "| drain of creates, commands/s | ours 4,500 (3 of 4 counted), naive 93.2 |" in section(RESULTS)
 
 
+def test_memory_is_told_by_how_much_it_grows_in_a_round() -> None:
+    samples = {"memory.small.query_mb": [90.0, 95.0, 96.0], "memory.large.query_mb": [105.0, 99.0, 106.0]}
+
+    assert "(10 are allowed) | query 10.0 (4.00–15.0) |" in section({**RESULTS, "samples": samples})
+
+
 def test_machine_command_date_and_revision_are_told() -> None:
     first = section(RESULTS).splitlines()[0]
 
