@@ -30,7 +30,7 @@ from services.query.mongo.read_path import ReadPath
 from services.query.projector.behind_mark import BehindMark
 from services.query.projector.dead_letters import DeadLetters
 from services.query.projector.event_log import EventLog, RpcEventLog
-from services.query.projector.feed import Feed
+from services.query.projector.feed import GATHER_SECONDS, Feed
 from services.query.projector.folded_projection import FoldedProjection
 from services.query.projector.incoming import number_of_outcomes
 from services.query.projector.lane import Lane
@@ -304,7 +304,7 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
                 [projection_queue(FEED)],
                 prefetch=settings.prefetch,
                 max_batch=min(settings.batch_size, settings.prefetch),
-                linger=0.0,
+                linger=min(GATHER_SECONDS, most_linger),
                 metrics=traffic,
             )
         )

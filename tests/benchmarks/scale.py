@@ -17,7 +17,7 @@ class Scale:
     few_users: int = 10_000
     many_users: int = 1_000_000
     load_seconds: float = 15.0
-    serial: int = 2_000
+    serial: int = 4_000
     parallel: int = 10_000
     peer_serial: int = 500
     peer_parallel: int = 2_000

@@ -27,6 +27,10 @@ from shared.messaging.ports import Replier
 LOOK_SECONDS = 0.1
 ACTIVE_SECONDS = 10.0
 NUDGE_SECONDS = 2.0
+GATHER_SECONDS = 0.002
+"""RabbitMQ delivers the first events of a batch a moment before the others, by one write to its disk: written at once,
+they would make the others wait until they are.
+"""
 
 logger = structlog.stdlib.get_logger(__name__)
 
