@@ -30,7 +30,7 @@ from services.query.mongo.read_path import ReadPath
 from services.query.projector.behind_mark import BehindMark
 from services.query.projector.dead_letters import DeadLetters
 from services.query.projector.event_log import EventLog, RpcEventLog
-from services.query.projector.feed import GATHER_SECONDS, Feed
+from services.query.projector.feed import EVENTS_BUSY, GATHER_SECONDS, Feed
 from services.query.projector.folded_projection import FoldedProjection
 from services.query.projector.incoming import number_of_outcomes
 from services.query.projector.lane import Lane
@@ -305,6 +305,7 @@ async def bootstrap(settings: QuerySettings, seams: Seams = NO_SEAMS) -> AsyncIt
                 prefetch=settings.prefetch,
                 max_batch=min(settings.batch_size, settings.prefetch),
                 linger=min(GATHER_SECONDS, most_linger),
+                arrivals=ArrivalRate(EVENTS_BUSY),
                 metrics=traffic,
             )
         )

@@ -27,10 +27,12 @@ from shared.messaging.ports import Replier
 LOOK_SECONDS = 0.1
 ACTIVE_SECONDS = 10.0
 NUDGE_SECONDS = 2.0
-GATHER_SECONDS = 0.002
+GATHER_SECONDS = 0.004
 """RabbitMQ delivers the first events of a batch a moment before the others, by one write to its disk: written at once,
 they would make the others wait until they are.
 """
+EVENTS_BUSY = 2000.0
+"""Events a second from which on it takes that long; with half as many, half as long."""
 
 logger = structlog.stdlib.get_logger(__name__)
 

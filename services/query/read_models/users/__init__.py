@@ -9,8 +9,8 @@ USERS = FoldedModel(
     aggregate_type="user",
     project=project,
     followed=True,
-    linger_seconds=0.015,
-    busy=2000.0,
+    linger_seconds=0.0075,
+    busy=1000.0,
     takes_turns=False,
     indexes=INDEXES,
 )
