@@ -29,8 +29,10 @@ class QueueConsumers:
 
     A queue that is missing, or whose consumer the broker has cancelled, or (every `check_every` seconds) knows nothing
     of, is consumed from again as soon as it is there, while the others go on. So it is with one of ours that has other
-    arguments than topology.py says: what they would do to order or to what overflows, nobody knows. `opened` is called
-    with each new channel before anything is delivered on it, `lost` when it is gone.
+    arguments than topology.py says: what they would do to order or to what overflows, nobody knows. That is looked
+    after as often, for a broker takes a consumer along to a new queue of the same name when the old one's end comes to
+    its channel late, and tells nobody. `opened` is called with each new channel before anything is delivered on it,
+    `lost` when it is gone.
     """
 
     def __init__(
@@ -119,9 +121,7 @@ class QueueConsumers:
         if await self._probe.consumers(queue) is None:
             self._troubles[queue] = f"queue {queue!r} is missing"
             return
-        wanted = declared(queue)
-        if wanted is not None and (objection := await self._probe.objection(wanted)) is not None:
-            self._object(queue, f"queue {queue!r} {objection}")
+        if await self._is_objectionable(queue):
             return
         tag = f"{queue}-{next(self._numbers)}"
         self._queue_of[tag] = queue
@@ -129,10 +129,17 @@ class QueueConsumers:
         self._tag_of[queue] = tag
         self._troubles.pop(queue, None)
 
-    def _object(self, queue: str, trouble: str) -> None:
+    async def _is_objectionable(self, queue: str) -> bool:
+        """Whether a queue that is there is one of ours and not as declared, which is our trouble then."""
+        wanted = declared(queue)
+        objection = None if wanted is None else await self._probe.objection(wanted)
+        if objection is None:
+            return False
+        trouble = f"queue {queue!r} {objection}"
         if self._troubles.get(queue) != trouble:
             logger.error("queue not consumed from", queue=queue, reason=trouble)
         self._troubles[queue] = trouble
+        return True
 
     async def _watch(self) -> None:
         backoff, attempt = Backoff(), 0
@@ -154,12 +161,17 @@ class QueueConsumers:
     async def _check(self, channel: FrameChannel) -> None:
         for queue in self._queues:
             tag = self._tag_of.get(queue)
-            if tag is not None and await self._probe.consumers(queue) == 0:
-                logger.warning("the broker has lost our consumer", queue=queue)
+            if tag is not None and await self._is_to_be_given_up(queue):
+                self._tag_of.pop(queue, None)
                 await unless_lost(channel.basic_cancel(tag))
-                tag = None
-            if tag is None:
+            if queue not in self._tag_of:
                 await self._consume(channel, queue)
+
+    async def _is_to_be_given_up(self, queue: str) -> bool:
+        consumers = await self._probe.consumers(queue)
+        if consumers == 0:
+            logger.warning("the broker has lost our consumer", queue=queue)
+        return consumers == 0 or (consumers is not None and await self._is_objectionable(queue))
 
 
 async def _cancel(task: "asyncio.Task[None]") -> None:

@@ -1,17 +1,16 @@
 """The broker is short of memory or disk, and takes nothing from any publisher."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from random import Random
 
 import aiohttp
 
-from deploy.native.rabbitmq import find_rabbitmq, rabbitmq
 from tests.chaos.chaos_stack import World
 from tests.chaos.faults.fault import Base
 from tests.chaos.ledger import NOT_REACHED
+from tests.support.rabbitmqctl import rabbitmqctl
 
 LIMITS = {
     # alarm: (rabbitmqctl's command, a limit that is passed already, the limit of deploy/rabbitmq or the default)
@@ -49,16 +48,7 @@ async def publishers_blocked(world: World) -> AsyncIterator[None]:
 
 async def _set(world: World, alarm: str, *, on: bool) -> None:
     command, low, enough = LIMITS[alarm]
-    server = find_rabbitmq()
-    assert server is not None
-    done = await asyncio.create_subprocess_exec(
-        *(str(server.with_name("rabbitmqctl")), "-n", "cqrs@localhost", command, low if on else enough),
-        env={**os.environ, **rabbitmq(world.native.layout).env},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await done.communicate()
-    assert done.returncode == 0, output.decode(errors="replace")
+    await rabbitmqctl(world.native.layout, command, low if on else enough)
 
 
 async def _is_raised(world: World) -> bool:

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 import pytest
 from yarl import URL
 
+from deploy.native.stack import NativeStack
 from shared.messaging.batch_consumer import AmqpBatchConsumer
 from shared.messaging.connection import BrokerRefusedError, SupervisedConnection
 from shared.messaging.envelope import Delivery
@@ -14,6 +15,7 @@ from shared.messaging.opening import open_connection
 from shared.messaging.queue_probe import QueueProbe
 from shared.messaging.topology import Queue
 from tests.integration.messaging.stages import PATIENCE, RabbitStage, message, messages, numbers, take, until_emptied
+from tests.support.rabbitmqctl import rabbitmqctl
 
 
 async def until_well(consumer: AmqpBatchConsumer) -> None:
@@ -73,6 +75,40 @@ async def test_a_queue_with_other_arguments_is_not_consumed_until_it_is_as_decla
         await rabbit.declare_queue("queries", "classic")
         await publisher.publish([message(3, "queries")])
         assert numbers(await take(consumer, 1, seconds=10)) == [3]
+        await until_well(consumer)
+
+
+async def test_a_consumer_that_the_broker_took_along_to_a_queue_with_other_arguments_is_given_up(
+    rabbit: RabbitStage, servers: NativeStack
+) -> None:
+    """A broker whose channel learns of its queue's end when there is one of the same name again consumes from that, and
+    tells nobody. So it is here: the channel sleeps meanwhile.
+    """
+    await rabbit.declare_queue("queries", "classic")
+    async with rabbit.publisher() as publisher, rabbit.consumer(["queries"], check_every=0.5) as consumer:
+        await until_well(consumer)
+        await rabbitmqctl(
+            servers.layout,
+            "eval",
+            f'Name = rabbit_misc:r(<<"{rabbit.vhost}">>, queue, <<"queries">>),'
+            "{ok, Queue} = rabbit_amqqueue:lookup(Name),"
+            "[Consumer | _] = rabbit_amqqueue:consumers(Queue), Channel = element(1, Consumer),"
+            "erlang:suspend_process(Channel),"
+            'rabbit_amqqueue:delete(Queue, false, false, <<"operator">>),'
+            'rabbit_amqqueue:declare(Name, true, false, [{<<"x-max-length">>, long, 7}], none, <<"operator">>),'
+            "erlang:resume_process(Channel).",
+        )
+        async with asyncio.timeout(10):
+            while "queue 'queries' exists with other arguments" not in (consumer.trouble or ""):
+                await asyncio.sleep(0.02)
+        await publisher.publish([message(1, "queries")])
+        await asyncio.sleep(1.0)
+        assert await rabbit.waiting("queries") == 1
+
+        await rabbit.delete_queue("queries")
+        await rabbit.declare_queue("queries", "classic")
+        await publisher.publish([message(2, "queries")])
+        assert numbers(await take(consumer, 1, seconds=10)) == [2]
         await until_well(consumer)
 
 
