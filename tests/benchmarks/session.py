@@ -97,8 +97,8 @@ class Session:
 def end_as_by_hand() -> None:
     """SIGTERM ends a run as Ctrl-C does: asyncio cancels what is under way, and what it started is stopped.
 
-    An exception raised wherever the program happens to be would leave a connection in a state in which it never closes.
-    Ctrl-C is made to mean what it means in the foreground, for a job that a shell began in the background is deaf to it.
+    An exception raised wherever the program happens to be can leave a connection in a state in which it never closes.
+    Ctrl-C is made to mean what it means in the foreground: a job that a script began in the background is deaf to it.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
