@@ -30,7 +30,7 @@ class QueueConsumers:
     A queue that is missing, or whose consumer the broker has cancelled, or (every `check_every` seconds) knows nothing
     of, is consumed from again as soon as it is there, while the others go on. So it is with one of ours that has other
     arguments than topology.py says: what they would do to order or to what overflows, nobody knows. That is looked
-    after as often, for a broker takes a consumer along to a new queue of the same name when the old one's end comes to
+    at as often, for a broker takes a consumer along to a new queue of the same name when the old one's end comes to
     its channel late, and tells nobody. `opened` is called with each new channel before anything is delivered on it,
     `lost` when it is gone.
     """
